@@ -1,0 +1,9 @@
+"""Which array types the signatures speak of."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+Rows: TypeAlias = slice | NDArray[np.integer[Any]]

@@ -1,0 +1,351 @@
+"""What a fit is, for both estimators: check, standardise, minimise, fold the scaling back, report."""
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._typing import Array
+from .activations import ACTIVATIONS
+from .data import (
+    Data,
+    Targets,
+    check_init,
+    check_rows,
+    check_validation_data,
+    check_weight,
+    draw_seed,
+    make_data,
+    split,
+)
+from .network import Shape, Weights, predict_raw
+from .scaling import RunningScaling, Scaling
+from .solvers import SOLVERS, Solver
+from .solvers._parameters import check_parameters, choice, integer, real
+from .solvers.base import OUT_OF_ITERATIONS
+from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, run_starts
+
+DEFAULT_ALPHA = 1.0
+"""The penalty that alpha="auto" stands for."""
+
+LM_LIMIT = {"identity": 300, "sigmoid": 100, "softmax": 100}
+"""solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
+
+LBFGS_LIMIT = 10**9
+"""Beyond that, solver="auto" is L-BFGS up to this n_samples * n_parameters, and Adam for more."""
+
+
+class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
+    """Parameters, fit and prediction of a two-layer network; the subclasses add what y means."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_units": [integer(1)],
+        "activation": [choice(*ACTIVATIONS)],
+        "solver": [choice("auto", *SOLVERS), Solver],
+        "alpha": [real(0.0), choice("auto")],
+        "standardize": ["boolean"],
+        "max_iter": [integer(1)],
+        "tol": [real(0.0)],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [real(0.0, 1.0, closed="neither")],
+        "n_iter_no_change": [integer(1)],
+        "n_init": [integer(1)],
+        "warm_start": ["boolean"],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+        "verbose": ["boolean", integer(0)],
+    }
+
+    def __init__(
+        self,
+        hidden_units: int = 20,
+        *,
+        activation: str = "sigmoid",
+        solver: str | Solver = "auto",
+        alpha: float | str = "auto",
+        standardize: bool = True,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        n_init: int = 1,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.standardize = standardize
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.n_init = n_init
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ what the subclasses say
+
+    @abstractmethod
+    def _make_targets(self, y: Any, classes: Any = None) -> Targets:
+        """Return how this y is encoded."""
+
+    @abstractmethod
+    def _remembered_targets(self) -> Targets:
+        """Return how the y of the last fit was encoded."""
+
+    @abstractmethod
+    def _remember_targets(self, targets: Targets) -> None:
+        """Keep what prediction needs to know of the targets."""
+
+    def _reweight(self, Y: Array, targets: Targets, weight: Array | None) -> Array | None:
+        """Return the sample weights with what the estimator makes of them."""
+        return weight
+
+    # ------------------------------------------------------------------ parameters
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the solver as `solver__<name>` also where the solver was given by name.
+
+        Parameters
+        ----------
+        **params : dict
+            The parameters by name.
+
+        Returns
+        -------
+        self : estimator
+        """
+        nested = {key: params.pop(key) for key in list(params) if key.startswith("solver__")}
+        super().set_params(**params)
+        if nested and isinstance(self.solver, str):
+            if self.solver not in SOLVERS:
+                raise ValueError(
+                    f"solver={self.solver!r} has no parameters to set ({', '.join(nested)}). "
+                    f"Name one of {sorted(SOLVERS)} or pass a solver object."
+                )
+            self.solver = SOLVERS[self.solver]()
+        return super().set_params(**nested)
+
+    def _takes_batches(self) -> bool:
+        """Return whether the solver works on mini-batches, as far as it is known without data."""
+        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
+        return getattr(solver, "supports_partial_fit", False)
+
+    def _make_solver(self, n_samples: int, shape: Shape, targets: Targets) -> Solver:
+        """Return the solver to use; for "auto" see docs/benchmarks/solver_choice.py."""
+        if not isinstance(self.solver, str):
+            return self.solver
+        if self.solver != "auto":
+            return SOLVERS[self.solver]()
+        if shape.n_parameters <= LM_LIMIT[targets.loss.out_activation]:
+            return SOLVERS["lm"]()
+        return SOLVERS["lbfgs" if n_samples * shape.n_parameters <= LBFGS_LIMIT else "adam"]()
+
+    def _check_parameters(self) -> None:
+        check_parameters(self)
+        if isinstance(self.solver, Solver):
+            check_parameters(self.solver)
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
+        """Fit the network to training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in any units. float32 is computed with as it is; everything else becomes float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            How many times each sample counts; 0 is as if it were absent.
+        X_val, y_val, sample_weight_val : optional
+            Validation data, of the same form. Their loss is recorded in `validation_loss_curve_`, and
+            `early_stopping=True` watches it instead of a part of the training data.
+        coefs_init : list of 2 ndarrays, of shapes (n_features, hidden_units) and (hidden_units, n_outputs), optional
+            The weights to start from, in the units of the data.
+        intercepts_init : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,), optional
+            The biases to start from; given together with `coefs_init`.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid (before any work is done), or if the weights stop being finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver has not converged within `max_iter` iterations.
+        """
+        self._check_parameters()
+        again = self.warm_start and hasattr(self, "coefs_")
+        state: FitState | None = getattr(self, "_fit_state", None) if again else None
+        targets, data = self._check_training_data(X, y, sample_weight, again=again)
+        validation = check_validation_data(self, targets, X_val, y_val, sample_weight_val)
+        shape = Shape(data.X.shape[1], int(self.hidden_units), targets.n_outputs)
+        start = check_init(coefs_init, intercepts_init, shape, self.n_init)
+        seed = state.seed if state is not None else draw_seed(self.random_state)
+        if start is not None:
+            state = None
+        elif again:
+            start = self._previous_weights(shape)
+        if self.early_stopping and validation is None:
+            data, validation = split(data, self.validation_fraction, targets.strata(data.Y), seed)
+        running = RunningScaling()
+        scaling = self._take_in(running, data, shape, targets)
+        problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha())
+        solver = self._make_solver(data.X.shape[0], shape, targets)
+        outcome = self._minimize(solver, problem, start, state, seed)
+        self._store(outcome, problem, solver, targets)
+        self._stream: Stream | None = None
+        if solver.supports_partial_fit:
+            theta, monitor = outcome.theta, outcome.monitor
+            self._stream = Stream(running, scaling, data.total_weight, theta, type(solver), None, monitor, seed)
+        self._report(outcome, solver)
+        return self
+
+    def _check_training_data(
+        self, X: Any, y: Any, sample_weight: Any, *, classes: Any = None, again: bool = False
+    ) -> tuple[Targets, Data]:
+        """Check and encode the training data; `again`: they have to be of the kind that was fitted before."""
+        if y is None:
+            validate_data(self, X, y)  # raises, in the words that scikit-learn's users know
+        X = check_rows(self, X, reset=not again)
+        targets = self._remembered_targets() if again else self._make_targets(y, classes)
+        Y = targets.encode(y)
+        check_consistent_length(X, Y)
+        return targets, make_data(X, Y, self._reweight(Y, targets, check_weight(sample_weight, X.shape[0])))
+
+    def _previous_weights(self, shape: Shape) -> Weights:
+        (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
+        previous = Shape(W1.shape[0], W1.shape[1], W2.shape[1])
+        if previous != shape:
+            raise ValueError(
+                f"warm_start=True cannot go on from a network of {previous} with one of {shape}. "
+                "Set warm_start=False to start afresh."
+            )
+        return Weights(W1, b1, W2, b2)
+
+    def _take_in(self, running: RunningScaling, data: Data, shape: Shape, targets: Targets) -> Scaling:
+        """Take the data into the running statistics; return the scaling that results."""
+        if not self.standardize:
+            return Scaling.identity(shape.n_features, shape.n_outputs)
+        return running.update(data.X, data.Y if targets.scaled else None, data.weight).scaling(shape.n_outputs)
+
+    def _alpha(self) -> float:
+        return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
+
+    def _make_problem(
+        self, data: Data, validation: Data | None, scaling: Scaling, shape: Shape, targets: Targets, alpha: float
+    ) -> Problem:
+        return Problem(
+            data,
+            validation,
+            scaling=scaling,
+            shape=shape,
+            activation=self.activation,
+            loss=targets.loss,
+            alpha=alpha,
+        )
+
+    def _minimize(
+        self, solver: Solver, problem: Problem, start: Weights | None, state: FitState | None, seed: int
+    ) -> Outcome:
+        """Go on exactly if nothing has changed, else start from the given weights, else from random ones."""
+        settings = FitSettings(
+            solver=solver,
+            max_iter=int(self.max_iter),
+            tol=float(self.tol),
+            patience=int(self.n_iter_no_change),
+            early_stopping=bool(self.early_stopping),
+            keep_state=bool(self.warm_start),
+            print_every=int(self.verbose),
+            title=f"{type(self).__name__} {type(solver).__name__}",
+        )
+        if state is not None and state.is_of(problem, settings):
+            return go_on(problem, settings, state)
+        n_init = self.n_init if start is None else 1
+        return run_starts(problem, settings, start, seed, n_init, self.n_jobs)
+
+    def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
+        """Set the fitted attributes, all of them, when nothing can fail any more."""
+        monitor = outcome.monitor
+        self._remember_targets(targets)
+        self._store_weights(outcome.theta, problem.scaling, problem.shape, problem.dtype)
+        self.loss_ = outcome.loss
+        self.loss_curve_ = list(monitor.loss_curve)
+        self.n_iter_ = len(self.loss_curve_)
+        self.out_activation_ = problem.loss.out_activation
+        self.alpha_ = self._alpha()
+        self.solver_ = clone(solver)  # the caller's own object may change
+        self._activation = self.activation  # so may the parameter
+        if problem.validation is not None:
+            self.validation_loss_curve_ = list(monitor.validation_loss_curve)
+        elif hasattr(self, "validation_loss_curve_"):
+            del self.validation_loss_curve_  # of an earlier fit
+        self._fit_state = outcome.state if self.warm_start else None
+
+    def _store_weights(self, theta: Array, scaling: Scaling, shape: Shape, dtype: Any) -> None:
+        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(shape.unpack(theta.astype(np.float64))))
+        self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
+        self.n_outputs_, self.n_layers_ = shape.n_outputs, 3
+
+    def _report(self, outcome: Outcome, solver: Solver) -> None:
+        if outcome.interrupted:
+            warnings.warn(
+                f"The fit was interrupted after {self.n_iter_} iterations; the best weights so far are kept.",
+                UserWarning,
+                stacklevel=3,
+            )
+        elif not outcome.success:
+            advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or try another solver."
+            warnings.warn(
+                f"{solver} has not converged after {self.n_iter_} iterations: {outcome.message}."
+                f"{advice if outcome.message.startswith(OUT_OF_ITERATIONS) else ''}",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # ------------------------------------------------------------------ prediction
+
+    def _raw_prediction(self, X: Any) -> Array:
+        """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
+        check_is_fitted(self, "coefs_")  # n_features_in_ is there after a fit that failed, too
+        X = check_rows(self, X, reset=False)
+        (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
+        return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,401 @@
+"""Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
+
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.special import log_expit, log_softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from ._typing import Array
+from .base import BaseTwoLayer
+from .data import Targets
+from .incremental import IncrementalTwoLayer, takes_batches
+from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
+from .solvers import Solver
+from .solvers._parameters import choice
+
+
+class LabelTargets(Targets):
+    """Targets that are labels: of two classes, of several classes, or several labels at once.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The sorted labels, or the numbers of the columns where there are several labels at once.
+    multilabel : bool
+        Whether there are.
+    """
+
+    scaled = False
+
+    def __init__(self, classes: Any, *, multilabel: bool) -> None:
+        if len(classes) < 2 and not multilabel:
+            raise ValueError(f"y must have at least two classes. Got one class: {classes.tolist()}.")
+        self.classes, self.multilabel = classes, multilabel
+        self.n_outputs = 1 if len(classes) == 2 and not multilabel else len(classes)
+        self.loss: Loss = BinaryLogLoss() if multilabel or self.n_outputs == 1 else MultinomialLogLoss()
+
+    @classmethod
+    def of(cls, y: Any, classes: Any) -> "LabelTargets":
+        """Return the kind of these labels; `classes` names those that y may not have yet."""
+        y = _check_labels(y, "y")
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            return cls(np.arange(y.shape[1]), multilabel=True)
+        if kind == "multiclass-multioutput":
+            raise ValueError("y must be one column of labels or a matrix of 0 and 1. Got several columns of labels.")
+        return cls(unique_labels(column_or_1d(y, warn=True) if classes is None else classes), multilabel=False)
+
+    def encode(self, y: Any, name: str = "y") -> Array:
+        """Return 0 and 1 for two classes or several labels, one-hot rows for several classes."""
+        if self.multilabel:
+            return self._encode_indicators(y, name)
+        labels = column_or_1d(_check_labels(y, name))
+        unseen = set(labels.tolist()) - set(self.classes.tolist())
+        if unseen:
+            raise ValueError(
+                f"{name} must have labels out of {self.classes.tolist()}. Got unseen labels: {sorted(unseen, key=str)}."
+            )
+        codes = np.searchsorted(self.classes, labels)
+        if self.n_outputs == 1:
+            return codes.astype(np.float64)[:, np.newaxis]
+        return np.eye(self.n_outputs)[codes]
+
+    def _encode_indicators(self, y: Any, name: str) -> Array:
+        Y = _check_labels(y, name)
+        Y = Y.toarray() if issparse(Y) else Y
+        if Y.ndim != 2:
+            raise ValueError(f"{name} must be a matrix of 0 and 1, as in the first fit. Got shape {Y.shape}.")
+        if Y.shape[1] != self.n_outputs:
+            raise ValueError(f"{name} must have {self.n_outputs} columns, one for each label. Got {Y.shape[1]}.")
+        if not np.isin(Y, (0.0, 1.0)).all():
+            raise ValueError(f"{name} must be a matrix of 0 and 1.")
+        return Y.astype(np.float64)
+
+    def strata(self, Y: Array) -> Array | None:
+        """Return the classes."""
+        return None if self.multilabel else self.codes(Y)
+
+    def codes(self, Y: Array) -> Array:
+        """Return the position of each sample's class, shape (n_samples,), from encoded targets or raw predictions."""
+        return (Y[:, 0] > 0.0).astype(np.intp) if self.n_outputs == 1 else Y.argmax(axis=1)
+
+
+def _check_labels(y: Any, name: str) -> Any:
+    try:
+        return check_array(y, ensure_2d=False, accept_sparse="csr", dtype=None, input_name=name, ensure_min_samples=0)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
+    """A neural network with one hidden layer for classification: log loss, sigmoid or softmax output.
+
+    Parameters
+    ----------
+    hidden_units : int, default=20
+        The number of hidden units.
+    activation : {"sigmoid", "tanh", "relu", "identity"}, default="sigmoid"
+        What a hidden unit computes.
+    solver : {"auto", "gd", "sgd", "adam", "lbfgs", "lm"} or solver object, default="auto"
+        How the objective is minimised: a name, or an object of `sk2layer.solvers` that owns its hyperparameters. They
+        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt for up to 100 parameters, else
+        L-BFGS, or Adam where data and network are large (n_samples times number of parameters above 1e9).
+    alpha : float or "auto", default="auto"
+        The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses. "auto"
+        is 1.0.
+    standardize : bool, default=True
+        Whether to centre and scale X for training. The scaling is folded back into the weights, which are in the
+        units of the data. A constant column gets the weight zero.
+    max_iter : int, default=200
+        The largest number of iterations (epochs).
+    tol : float, default=1e-4
+        The tolerance of the solver's stopping rule, and what counts as a fall of the validation loss.
+    early_stopping : bool, default=False
+        Whether to stop when the validation loss has not fallen for `n_iter_no_change` iterations, and to return to the
+        weights at its lowest. It is measured on the validation data passed to `fit`, or on a part of the training
+        data.
+    validation_fraction : float in (0, 1), default=0.1
+        The part of the training data that is set aside for `early_stopping` where no validation data are passed.
+    n_iter_no_change : int, default=10
+        The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
+    n_init : int, default=1
+        The number of random starts; the one with the lowest objective (with `early_stopping`, validation loss) is kept.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit: exactly as if it had not stopped, if the data and the parameters other
+        than `max_iter` are the same, and otherwise from its weights. Of several starts only the best is gone on with.
+    n_jobs : int, optional
+        The number of processes that share the starts.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the order of mini-batches and the validation part.
+    verbose : bool or int, default=False
+        Print a line after each iteration, or after every so many.
+    class_weight : dict, "balanced" or None, default=None
+        How much the samples of each class count: a number for each label (1 where it is missing), or "balanced" for
+        the same total in each class.
+
+    Attributes
+    ----------
+    coefs_ : list of 2 ndarrays, of shapes (n_features, hidden_units) and (hidden_units, n_outputs)
+        The weights, in the units of the data.
+    intercepts_ : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,)
+        The biases, in the units of the data.
+    loss_ : float
+        The objective at these weights, for standardised data unless `standardize=False`.
+    loss_curve_ : list of float
+        The objective after each iteration.
+    validation_loss_curve_ : list of float
+        The mean loss on the validation data after each iteration, without the penalty; only where there were any.
+    n_iter_ : int
+        The number of iterations.
+    alpha_ : float
+        The penalty used.
+    solver_ : solver object
+        The solver used.
+    classes_ : ndarray of shape (n_classes,)
+        The sorted labels, or the numbers of the columns of a multilabel y.
+    n_outputs_ : int
+        The number of outputs.
+    n_layers_ : int
+        3, as in `MLPClassifier`: input, hidden and output layer.
+    out_activation_ : str
+        "sigmoid" for two classes or several labels, "softmax" for several classes.
+    n_features_in_ : int
+        The number of inputs.
+    feature_names_in_ : ndarray of shape (n_features,)
+        The names of the inputs, where X has such.
+
+    Notes
+    -----
+    The objective is the mean loss plus `alpha / (2 n_samples)` times the sum of the squared weights, weighted by
+    `sample_weight`. The initial weights follow Glorot & Bengio (2010), scaled to the activation.
+
+    References
+    ----------
+    Rumelhart, Hinton & Williams (1986). Learning representations by back-propagating errors. Nature 323.
+
+    Glorot & Bengio (2010). Understanding the difficulty of training deep feedforward neural networks. AISTATS.
+
+    See Also
+    --------
+    TwoLayerRegressor : The same network for regression.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sk2layer import TwoLayerClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> bool(cross_val_score(TwoLayerClassifier(random_state=0), X, y).mean() > 0.97)
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseTwoLayer._parameter_constraints,
+        "class_weight": [dict, choice("balanced"), None],
+    }
+
+    def __init__(
+        self,
+        hidden_units: int = 20,
+        *,
+        activation: str = "sigmoid",
+        solver: str | Solver = "auto",
+        alpha: float | str = "auto",
+        standardize: bool = True,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        n_init: int = 1,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool | int = False,
+        class_weight: dict[Any, float] | str | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_units,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            standardize=standardize,
+            max_iter=max_iter,
+            tol=tol,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_init=n_init,
+            warm_start=warm_start,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def predict(self, X: Any) -> Any:
+        """Predict the class, or the labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The most probable class; with several labels, 1 for each that is more probable than not.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        Z = self._raw_prediction(X)
+        if self._multilabel:
+            return (Z > 0.0).astype(int)
+        return self.classes_[self._remembered_targets().codes(Z)]
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the raw prediction, the log odds.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            For two classes the log odds of the second, `classes_[1]`; for several classes their log probabilities up
+            to a constant; for several labels the log odds of each.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        Z = self._raw_prediction(X)
+        return Z[:, 0] if len(self.classes_) == 2 and not self._multilabel else Z
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class or label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        Z = self._raw_prediction(X)
+        targets = self._remembered_targets()
+        p = targets.loss.inverse_link(Z)
+        return p if targets.multilabel or p.shape[1] > 1 else np.hstack([1.0 - p, p])
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of the probability of each class or label, accurate for the smallest of them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        Z = self._raw_prediction(X)
+        if self._multilabel:
+            return log_expit(Z)
+        return log_softmax(Z, axis=1) if Z.shape[1] > 1 else log_expit(np.hstack([-Z, Z]))
+
+    @available_if(takes_batches)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Take one epoch over a batch of the training data; solvers "sgd" and "adam" only.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs of the batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The labels of the batch.
+        classes : array-like of shape (n_classes,), optional
+            All classes that will occur; needed in the first call if its y has not all of them.
+        sample_weight : array-like of shape (n_samples,), optional
+            How many times each sample counts.
+
+        Returns
+        -------
+        self : TwoLayerClassifier
+            The estimator, ready to predict and for the next batch.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid, if y has labels not in `classes`, or if the weights stop being
+            finite.
+        """
+        if classes is not None and getattr(self, "_stream", None) is not None and not self._multilabel:
+            known = self.classes_.tolist()
+            if unique_labels(classes).tolist() != known:
+                raise ValueError(f"classes must be the same in every call: {known}. Got {classes}.")
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def _make_targets(self, y: Any, classes: Any = None) -> LabelTargets:
+        return LabelTargets.of(y, classes)
+
+    def _remembered_targets(self) -> LabelTargets:
+        return LabelTargets(self.classes_, multilabel=self._multilabel)
+
+    def _remember_targets(self, targets: Any) -> None:
+        self.classes_, self._multilabel = targets.classes, targets.multilabel
+
+    def _reweight(self, Y: Array, targets: Any, weight: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return weight
+        if targets.multilabel:
+            raise ValueError("class_weight must be None where there are several labels per sample.")
+        weight = np.ones(len(Y)) if weight is None else weight
+        codes = targets.codes(Y)
+        weight = weight * self._class_weights(targets.classes, codes, weight)[codes]
+        if not weight.any():
+            raise ValueError(f"class_weight must not be zero for all samples. Got {self.class_weight}.")
+        return weight
+
+    def _class_weights(self, classes: Any, codes: Array, weight: Array) -> Array:
+        if isinstance(self.class_weight, dict):
+            unknown = [label for label in self.class_weight if label not in classes]
+            if unknown or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
+                raise ValueError(
+                    f"class_weight must give numbers >= 0 to labels out of {classes.tolist()}. Got {self.class_weight}."
+                )
+            return np.array([self.class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
+        totals = np.bincount(codes, weight, minlength=len(classes))
+        return weight.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

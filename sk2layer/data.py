@@ -1,0 +1,160 @@
+"""What a fit is given: checked rows, encoded targets and weights, and the part held out for validation."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import validate_data
+
+from ._typing import Array
+from .losses import Loss
+from .network import Shape, Weights
+
+
+class Targets(ABC):
+    """How the targets of one estimator are encoded as a matrix; made from the y of the first fit.
+
+    Attributes
+    ----------
+    n_outputs : int
+        The number of columns of the matrix.
+    loss : Loss
+        The loss that belongs to it.
+    scaled : bool
+        Whether the matrix is standardised for training.
+    """
+
+    n_outputs: int
+    loss: Loss
+    scaled: bool
+
+    @abstractmethod
+    def encode(self, y: Any, name: str = "y") -> Array:
+        """Return y as a float64 matrix of shape (n_samples, n_outputs); raise ValueError if it does not fit."""
+
+    @abstractmethod
+    def strata(self, Y: Array) -> Array | None:
+        """Return what a random split should keep the proportions of, shape (n_samples,), or None."""
+
+
+class Data(NamedTuple):
+    """Rows, encoded targets and weights (None is one for each), ready for an objective."""
+
+    X: Any
+    Y: Array
+    weight: Array | None
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights."""
+        return float(self.X.shape[0] if self.weight is None else self.weight.sum())
+
+    def take(self, rows: Any) -> "Data":
+        """Return a part of the data."""
+        return Data(self.X[rows], self.Y[rows], None if self.weight is None else self.weight[rows])
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return X as an array or csr matrix of float64 or float32 (which is kept); with `reset`, learn its columns."""
+    return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+def check_weight(sample_weight: Any, n_samples: int, name: str = "sample_weight") -> Array | None:
+    """Return checked weights in float64, shape (n_samples,), or None.
+
+    Raises
+    ------
+    ValueError
+        If they are not one finite number per sample, if one is negative, or if all are zero.
+    """
+    if sample_weight is None:
+        return None
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    if weight.shape != (n_samples,):
+        raise ValueError(f"{name} must be 1D, one weight per sample: shape ({n_samples},). Got shape {weight.shape}.")
+    if (weight < 0.0).any():
+        raise ValueError(f"{name} must not be negative. Got {weight.min():g}.")
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not 0.0 < total < np.inf:
+        raise ValueError(f"{name} must not be zero for all samples, and its sum must be finite. Got {total:g}.")
+    return weight
+
+
+def make_data(X: Any, Y: Array, weight: Array | None) -> Data:
+    """Return the data without the samples of weight zero, which are as good as absent."""
+    data = Data(X, Y, weight)
+    return data if weight is None or weight.all() else data.take(np.flatnonzero(weight))
+
+
+def check_validation_data(
+    estimator: Any, targets: Targets, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> Data | None:
+    """Return the validation data that were passed to fit, checked against the training data, or None."""
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val is given without X_val and y_val.")
+        return None
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val must be given together. Got one of them only.")
+    try:
+        X = check_rows(estimator, X_val, reset=False)
+    except ValueError as error:
+        raise ValueError(f"X_val: {error}") from error
+    check_consistent_length(X, y_val)
+    return make_data(
+        X, targets.encode(y_val, "y_val"), check_weight(sample_weight_val, X.shape[0], "sample_weight_val")
+    )
+
+
+def split(data: Data, fraction: float, strata: Array | None, seed: int) -> tuple[Data, Data]:
+    """Split the data at random into a training and a validation part, keeping the proportions of `strata` if it can.
+
+    Raises
+    ------
+    ValueError
+        If there are too few samples for both parts.
+    """
+    rows = np.arange(data.X.shape[0])
+    if len(rows) < 2:
+        raise ValueError(
+            f"early_stopping=True needs n_samples >= 2 to set some aside. Got n_samples = {len(rows)}. "
+            "Pass X_val and y_val, or set early_stopping=False."
+        )
+    n_validation = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+    if strata is not None:
+        counts = np.unique(strata, return_counts=True)[1]
+        if counts.min() < 2 or len(counts) > min(n_validation, len(rows) - n_validation):
+            strata = None
+    train, validation = train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed)
+    return data.take(train), data.take(validation)
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return the one random number that everything random in a fit follows from."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def check_init(coefs_init: Any, intercepts_init: Any, shape: Shape, n_init: int) -> Weights | None:
+    """Return the weights that were passed to fit to start from, checked against the shape of the network, or None."""
+    if coefs_init is None and intercepts_init is None:
+        return None
+    if coefs_init is None or intercepts_init is None:
+        raise ValueError("coefs_init and intercepts_init must be given together. Got one of them only.")
+    if n_init > 1:
+        raise ValueError(f"n_init must be 1 where coefs_init gives the start. Got {n_init}.")
+    d, h, k = shape
+    expected = {"coefs_init": [(d, h), (h, k)], "intercepts_init": [(h,), (k,)]}
+    arrays: dict[str, list[Array]] = {}
+    for name, given in (("coefs_init", coefs_init), ("intercepts_init", intercepts_init)):
+        if not hasattr(given, "__len__") or len(given) != 2:
+            got = len(given) if hasattr(given, "__len__") else given
+            raise ValueError(f"{name} must be a list of two arrays, one for each layer. Got {got}.")
+        arrays[name] = [check_array(a, ensure_2d=False, dtype=np.float64, input_name=name) for a in given]
+        shapes = [a.shape for a in arrays[name]]
+        if shapes != expected[name]:
+            raise ValueError(f"{name} must have the shapes {expected[name]}. Got {shapes}.")
+    (W1, W2), (b1, b2) = arrays["coefs_init"], arrays["intercepts_init"]
+    return Weights(W1, b1, W2, b2)

@@ -1,0 +1,106 @@
+"""What is minimised per sample: three negative log-likelihoods as functions of the raw prediction.
+
+Conventions: `Y` are the encoded targets and `Z` the raw predictions, both (n_samples, n_outputs). Each link is
+canonical, so the derivative of every loss by `Z` is the same expression, `inverse_link(Z) - Y`, the output delta; it is
+written once, in `Loss.losses_and_delta`, and everything below the output layer is the same code for regression and
+classification.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy.special import expit, logsumexp
+
+from ._typing import Array
+
+
+class Loss(ABC):
+    """A loss with its canonical link; the subclasses hold no state.
+
+    Attributes
+    ----------
+    out_activation : str
+        The name of the inverse link, the output activation of the network.
+    """
+
+    out_activation: str
+
+    @abstractmethod
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return the loss of each sample, shape (n_samples,)."""
+
+    @abstractmethod
+    def inverse_link(self, Z: Array) -> Array:
+        """Overwrite raw predictions by predictions (means or probabilities) and return them."""
+
+    @abstractmethod
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
+
+    def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
+        """Return the loss of each sample and its derivative by the raw predictions, which overwrites `Z`."""
+        losses = self.losses(Y, Z)
+        delta = self.inverse_link(Z)
+        delta -= Y
+        return losses, delta
+
+
+class HalfSquaredError(Loss):
+    """l = 1/2 sum_k (z_k - y_k)^2, for regression; the link is the identity."""
+
+    out_activation = "identity"
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return half the squared error of each sample."""
+        residual = Z - Y
+        return 0.5 * np.einsum("ij,ij->i", residual, residual)
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Return Z as it is."""
+        return Z
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return the identity: the curvature is constant."""
+        return np.broadcast_to(np.eye(Z.shape[1], dtype=Z.dtype), (*Z.shape, Z.shape[1]))
+
+
+class BinaryLogLoss(Loss):
+    """l = sum_k -y_k log p_k - (1 - y_k) log(1 - p_k) with p = sigmoid(z), for two classes or several labels."""
+
+    out_activation = "sigmoid"
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return the log loss of each sample, summed over outputs."""
+        # -y log p - (1 - y) log(1 - p) = log(1 + e^z) - y z
+        return (np.logaddexp(0.0, Z) - Y * Z).sum(axis=1)
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Overwrite Z with sigmoid(Z)."""
+        return expit(Z, out=Z)
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return the root of p (1 - p) for each output, as diagonal matrices."""
+        return np.eye(Z.shape[1], dtype=Z.dtype) * np.sqrt(expit(Z) * expit(-Z))[:, np.newaxis]
+
+
+class MultinomialLogLoss(Loss):
+    """l = -sum_k y_k log p_k with p = softmax(z), for several classes; `Y` is one-hot."""
+
+    out_activation = "softmax"
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return the log loss of each sample."""
+        return logsumexp(Z, axis=1) - np.einsum("ij,ij->i", Y, Z)
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Overwrite Z with softmax(Z)."""
+        Z -= Z.max(axis=1, keepdims=True)
+        np.exp(Z, out=Z)
+        Z /= Z.sum(axis=1, keepdims=True)
+        return Z
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return diag(q) - p q.T with q = sqrt(p), whose square is diag(p) - p p.T, since q.T q = 1."""
+        p = self.inverse_link(Z.copy())
+        root = np.sqrt(p)
+        return np.eye(Z.shape[1], dtype=Z.dtype) * root[:, np.newaxis] - p[:, :, np.newaxis] * root[:, np.newaxis]

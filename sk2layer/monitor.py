@@ -1,0 +1,84 @@
+"""What watches a fit: the curves, the validation loss and its patience, the best weights, the printed progress.
+
+A monitor is the callback of whichever solver is at work, so all of this is the same for all of them.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from ._typing import Array
+
+
+class Monitor:
+    """Watches a fit.
+
+    Parameters
+    ----------
+    validation_loss : callable or None
+        The loss on the validation data as a function of theta.
+    patience : int or None
+        Stop after this many iterations in which the validation loss has not fallen by `tol`; None never stops.
+    tol : float
+        The least fall of the validation loss that counts.
+    print_every : int
+        Print a line every so many iterations; 0 prints nothing.
+    title : str
+        How the printed lines begin.
+
+    Attributes
+    ----------
+    loss_curve, validation_loss_curve : list of float
+        The objective and the validation loss after each iteration.
+    best_theta : ndarray or None
+        The weights at the lowest validation loss, or at the lowest objective where there is no patience.
+    best_loss, best_value : float
+        What was lowest, and the objective, at `best_theta`.
+    """
+
+    def __init__(
+        self,
+        validation_loss: Callable[[Array], float] | None = None,
+        *,
+        patience: int | None = None,
+        tol: float = 0.0,
+        print_every: int = 0,
+        title: str = "",
+    ) -> None:
+        self.validation_loss, self.patience, self.tol = validation_loss, patience, tol
+        self.print_every, self.title = print_every, title
+        self.loss_curve: list[float] = []
+        self.validation_loss_curve: list[float] = []
+        self.best_theta: Array | None = None
+        self.best_loss = self.best_value = np.inf
+        self._goal, self._stale = np.inf, 0
+        self._start_time = time.perf_counter()
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        """Take note of an iteration; raise `StopIteration` if the patience is over."""
+        theta, value = intermediate_result.x, intermediate_result.fun
+        self.loss_curve.append(value)
+        if self.validation_loss is not None:
+            self.validation_loss_curve.append(self.validation_loss(theta))
+        watched = value if self.patience is None else self.validation_loss_curve[-1]
+        if watched < self.best_loss or self.best_theta is None:
+            self.best_loss, self.best_value, self.best_theta = watched, value, theta.copy()
+        if self.print_every and len(self.loss_curve) % self.print_every == 0:
+            self._print()
+        self._stale = 0 if watched < self._goal - self.tol else self._stale + 1
+        self._goal = min(self._goal, watched)
+        if self.out_of_patience:
+            raise StopIteration
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation loss has not fallen for too long."""
+        return self.patience is not None and self._stale >= self.patience
+
+    def _print(self) -> None:
+        line = f"{self.title} iteration {len(self.loss_curve):5d}  objective {self.loss_curve[-1]:<12.6g}"
+        if self.validation_loss is not None:
+            line += f" validation loss {self.validation_loss_curve[-1]:<12.6g}"
+        print(f"{line} {time.perf_counter() - self._start_time:8.2f} s", flush=True)

@@ -1,0 +1,181 @@
+"""How raw data become well-scaled: centre and scale X and y, and fold the scaling into the weights and out again.
+
+Standardised data are x = (x_raw - mean) / spread. A column without spread becomes zero, and its weights in the units of
+the data are zero. Since both layers are affine, weights for standardised data are worth exactly one set of weights for
+raw data (`Scaling.fold_out`), and the reverse (`Scaling.fold_in`).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.preprocessing import StandardScaler
+
+from ._typing import Array, Rows
+from .network import Weights
+
+COPY_BYTES = 2**24  # dense X up to 16 MiB is standardised once into a copy, larger X block by block in every pass
+
+
+class Scaling(NamedTuple):
+    """Means and spreads (standard deviations) of X and Y in float64; a spread of 0 marks a constant column.
+
+    Attributes
+    ----------
+    x_mean, x_spread : ndarray of shape (n_features,)
+    y_mean, y_spread : ndarray of shape (n_outputs,)
+    """
+
+    x_mean: Array
+    x_spread: Array
+    y_mean: Array
+    y_spread: Array
+
+    @classmethod
+    def identity(cls, n_features: int, n_outputs: int) -> "Scaling":
+        """Return the scaling that changes nothing, not even a bit."""
+        return cls(np.zeros(n_features), np.ones(n_features), np.zeros(n_outputs), np.ones(n_outputs))
+
+    def rows(self, X: Any) -> Any:
+        """Return X standardised, as an array or as something that standardises the rows that are asked of it."""
+        if issparse(X):
+            return StandardizedSparse(X, self.x_mean, _inverse(self.x_spread))
+        if not self.x_mean.any() and (self.x_spread == 1.0).all():
+            return X
+        rows = StandardizedDense(X, self.x_mean, self.x_spread)
+        return rows[:] if X.nbytes <= COPY_BYTES else rows
+
+    def targets(self, Y: Array) -> Array:
+        """Return Y standardised, shape (n_samples, n_outputs)."""
+        return StandardizedDense(Y, self.y_mean, self.y_spread)[:]
+
+    def fold_out(self, weights: Weights) -> Weights:
+        """Turn weights for standardised data into the equal weights for raw data (in float64)."""
+        W1, b1, W2, b2 = weights
+        W1_raw = W1 * _inverse(self.x_spread)[:, np.newaxis]
+        return Weights(W1_raw, b1 - self.x_mean @ W1_raw, W2 * self.y_spread, b2 * self.y_spread + self.y_mean)
+
+    def fold_in(self, weights: Weights) -> Weights:
+        """Turn weights for raw data into the equal weights for standardised data (in float64)."""
+        W1, b1, W2, b2 = weights
+        y_inverse = _inverse(self.y_spread)
+        W1_scaled = W1 * self.x_spread[:, np.newaxis]
+        return Weights(W1_scaled, b1 + self.x_mean @ W1, W2 * y_inverse, (b2 - self.y_mean) * y_inverse)
+
+
+class RunningScaling:
+    """The scaling of all data seen so far, batch by batch; a fit is the case of one pass over its own data."""
+
+    def __init__(self) -> None:
+        self.x = StandardScaler(copy=False, with_mean=False)
+        self.y = StandardScaler(copy=False, with_mean=False)
+
+    def update(self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int = 16384) -> "RunningScaling":
+        """Take in more data, in blocks of `n_rows`; Y is None where targets are not scaled (classes)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, X.shape[0], n_rows):
+                rows = slice(start, start + n_rows)
+                weight = None if sample_weight is None else sample_weight[rows]
+                self.x.partial_fit(X[rows], sample_weight=weight)
+                if Y is not None:
+                    self.y.partial_fit(Y[rows], sample_weight=weight)
+        return self
+
+    def scaling(self, n_outputs: int) -> Scaling:
+        """Return means and spreads of what was seen.
+
+        Raises
+        ------
+        ValueError
+            If the spread of a column is not a finite number.
+        """
+        identity = Scaling.identity(self.x.n_features_in_, n_outputs)
+        x = _mean_and_spread(self.x, "X")
+        y = _mean_and_spread(self.y, "y") if hasattr(self.y, "mean_") else identity[2:]
+        return Scaling(*x, *y)
+
+
+def _mean_and_spread(scaler: StandardScaler, name: str) -> tuple[Array, Array]:
+    spread = np.sqrt(np.maximum(scaler.var_, 0.0))  # the weighted variance of a constant may be rounded below 0
+    if not np.isfinite(spread).all():
+        column = int(np.flatnonzero(~np.isfinite(spread))[0])
+        raise ValueError(
+            f"Column {column} of {name} spreads too widely to be standardised: its variance is not a finite float64. "
+            "Rescale it."
+        )
+    constant = scaler.scale_ != spread  # what StandardScaler finds constant within rounding, it scales by 1 instead
+    return scaler.mean_, np.where(constant, 0.0, spread)
+
+
+def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:
+    """Turn weights for data standardised by `old` into the equal weights for data standardised by `new`.
+
+    The weights of an input that was constant under `old` have had no effect yet; they are kept as they are.
+    """
+    W1, b1, W2, b2 = weights
+    x_old, y_new = _inverse(old.x_spread)[:, np.newaxis], _inverse(new.y_spread)
+    W1_new = np.where(old.x_spread[:, np.newaxis] > 0.0, W1 * x_old * new.x_spread[:, np.newaxis], W1)
+    b1_new = b1 + (new.x_mean - old.x_mean) @ (W1 * x_old)
+    W2_new = np.where(old.y_spread > 0.0, W2 * old.y_spread * y_new, W2)
+    b2_new = np.where(old.y_spread > 0.0, (b2 * old.y_spread + old.y_mean - new.y_mean) * y_new, b2)
+    return Weights(W1_new, b1_new, W2_new, b2_new)
+
+
+def _inverse(spread: Array) -> Array:
+    return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0.0)
+
+
+class StandardizedDense:
+    """A dense matrix of which any rows can be had standardised, as a new array of the same floating type."""
+
+    def __init__(self, X: Array, mean: Array, spread: Array) -> None:
+        self.X = X
+        self.mean = mean.astype(X.dtype)
+        self.inverse_spread = _inverse(spread).astype(X.dtype)
+        self.shape = X.shape
+
+    def __getitem__(self, rows: Rows) -> Array:
+        block = self.X[rows] - self.mean
+        block *= self.inverse_spread
+        return block
+
+
+class StandardizedSparse:
+    """A sparse matrix that multiplies as if it were standardised, (X - 1 mean.T) / spread, without being formed."""
+
+    def __init__(self, X: Any, mean: Array, inverse_spread: Array) -> None:
+        self.X = X
+        self.mean = mean.astype(X.dtype)
+        self.inverse_spread = inverse_spread.astype(X.dtype)
+        self.shape = X.shape
+
+    def __getitem__(self, rows: Rows) -> "StandardizedSparse":
+        return StandardizedSparse(self.X[rows], self.mean, self.inverse_spread)
+
+    def toarray(self) -> Array:
+        """Return the standardised rows as a dense array: for a block of them."""
+        return (self.X.toarray() - self.mean) * self.inverse_spread
+
+    @property
+    def T(self) -> "_TransposedStandardizedSparse":
+        """The transpose, which multiplies as well."""
+        return _TransposedStandardizedSparse(self)
+
+    def dot(self, B: Array, out: Array) -> Array:
+        """Write the product with B, shape (n_features, m), into `out`, shape (n_samples, m)."""
+        scaled = B * self.inverse_spread[:, np.newaxis]
+        out[...] = self.X @ scaled
+        out -= self.mean @ scaled
+        return out
+
+
+class _TransposedStandardizedSparse:
+    def __init__(self, rows: StandardizedSparse) -> None:
+        self.rows = rows
+
+    def dot(self, D: Array, out: Array) -> Array:
+        """Write the product with D, shape (n_samples, m), into `out`, shape (n_features, m)."""
+        out[...] = self.rows.X.T @ D
+        out -= np.outer(self.rows.mean, D.sum(axis=0))
+        out *= self.rows.inverse_spread[:, np.newaxis]
+        return out

@@ -1,0 +1,19 @@
+"""How the objective is minimised: solvers as objects that own their hyperparameters.
+
+Each can be passed as the `solver` of an estimator, or named there: "gd", "sgd", "adam", "lbfgs", "lm".
+"""
+
+from .base import Solver
+from .first_order import SGD, Adam, GradientDescent
+from .lbfgs import LBFGS
+from .levenberg_marquardt import LevenbergMarquardt
+
+SOLVERS: dict[str, type[Solver]] = {
+    "gd": GradientDescent,
+    "sgd": SGD,
+    "adam": Adam,
+    "lbfgs": LBFGS,
+    "lm": LevenbergMarquardt,
+}
+
+__all__ = ["LBFGS", "SGD", "Adam", "GradientDescent", "LevenbergMarquardt", "Solver"]

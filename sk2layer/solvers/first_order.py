@@ -1,0 +1,321 @@
+"""Gradient steps: the textbook rule on the whole training set, and its mini-batch descendants SGD and Adam.
+
+One epoch loop serves all three. They differ in the rows that a step sees, in the update, and in when they have
+converged.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
+
+from ._parameters import choice, integer, real
+from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
+
+State = dict[str, Any]
+
+
+class FirstOrder(Solver):
+    """The epoch loop; a subclass says how a step changes theta."""
+
+    learning_rate: float
+
+    def minimize(
+        self,
+        objective: Any,
+        theta: Vector,
+        *,
+        max_iter: int,
+        tol: float,
+        patience: int = 10,
+        seed: int = 0,
+        callback: Callback | None = None,
+        state: State | None = None,
+        keep_state: bool = False,
+    ) -> OptimizeResult:
+        """Minimise the objective from theta; see `Solver.minimize`."""
+        theta = theta.copy()
+        value, gradient = objective.value_and_gradient(theta)
+        if state is None:
+            state = {"epoch": 0, "first": value, "best": value, "stale": 0, **self._start(theta)}
+        else:
+            state = {key: np.copy(item) if isinstance(item, np.ndarray) else item for key, item in state.items()}
+        n_iter, message = 0, self._converged(gradient, state, tol, patience)
+        while not message and n_iter < max_iter:
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+                value, gradient = self._epoch(objective, theta, gradient, state, seed)
+            n_iter += 1
+            if diverged(value, theta):
+                break
+            self._record(value, state, tol, patience)
+            message = self._converged(gradient, state, tol, patience)
+            try:
+                if callback is not None:
+                    callback(OptimizeResult(x=theta, fun=value))
+            except StopIteration:
+                message = message or "stopped by the callback"
+        success, message = self._verdict(value, theta, state, message)
+        return OptimizeResult(
+            x=theta, fun=value, jac=gradient, nit=n_iter, success=success, message=message, state=state
+        )
+
+    def _epoch(
+        self, objective: Any, theta: Vector, gradient: Vector | None, state: State, seed: int
+    ) -> tuple[float, Vector | None]:
+        """Pass over the data once; return the objective afterwards, and its gradient where that was computed."""
+        state["epoch"] += 1
+        batches = self._batches(objective, seed, state["epoch"])
+        if batches is None:
+            self._step(theta, gradient, state)
+            return objective.value_and_gradient(theta)
+        for rows in batches:
+            self._step(theta, objective.value_and_gradient(theta, rows)[1], state)
+        return objective.value(theta), None
+
+    def _batches(self, objective: Any, seed: int, epoch: int) -> Iterator[slice | NDArray[np.intp]] | None:
+        """Return the mini-batches of an epoch, or None where a step sees all rows."""
+        return None
+
+    def _start(self, theta: Vector) -> State:
+        """Return what the update has to remember from step to step."""
+        return {}
+
+    @abstractmethod
+    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
+        """Change theta by one step."""
+
+    def _record(self, value: float, state: State, tol: float, patience: int) -> None:
+        """Take note of the objective after an epoch."""
+
+    @abstractmethod
+    def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
+        """Return why the minimisation is finished, or an empty string."""
+
+    def _verdict(self, value: float, theta: Vector, state: State, message: str) -> tuple[bool, str]:
+        if diverged(value, theta):
+            return False, f"the objective is not finite: learning_rate={self.learning_rate:g} is too large"
+        if value > state["first"]:
+            return False, (
+                f"the objective rose from {state['first']:.4g} to {value:.4g}: "
+                f"learning_rate={self.learning_rate:g} is too large, lower it"
+            )
+        return bool(message), message or OUT_OF_ITERATIONS
+
+
+class GradientDescent(FirstOrder):
+    """The textbook rule, W <- W - learning_rate * dJ/dW, with the gradient of the whole training set.
+
+    It has converged when the largest component of the gradient is at most `tol`.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.2
+        The length of a step in units of the gradient.
+
+    References
+    ----------
+    Rumelhart, Hinton & Williams (1986). Learning representations by back-propagating errors. Nature 323.
+
+    Examples
+    --------
+    >>> from sk2layer.solvers import GradientDescent
+    >>> GradientDescent(learning_rate=0.1)
+    GradientDescent(learning_rate=0.1)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"learning_rate": [real(0.0, closed="neither")]}
+
+    def __init__(self, *, learning_rate: float = 0.2) -> None:
+        self.learning_rate = learning_rate
+
+    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
+        theta -= self.learning_rate * gradient
+
+    def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
+        largest = float(np.abs(gradient).max())
+        return f"the largest component of the gradient, {largest:.2g}, is at most tol={tol:g}" if largest <= tol else ""
+
+
+class _MiniBatch(FirstOrder):
+    """What SGD and Adam share: shuffled mini-batches, and to stop when the objective no longer falls."""
+
+    supports_partial_fit: ClassVar[bool] = True
+    batch_size: int | str
+    shuffle: bool
+
+    def _batches(self, objective: Any, seed: int, epoch: int) -> Iterator[slice | NDArray[np.intp]] | None:
+        n_samples = objective.n_samples
+        size = min(200, n_samples) if isinstance(self.batch_size, str) else self.batch_size
+        if size >= n_samples:
+            return None
+        # The order follows from the seed and the number of the epoch alone, so that a fit can go on at any epoch.
+        order = np.random.default_rng([seed, epoch]).permutation(n_samples) if self.shuffle else None
+        parts = (slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size))
+        return parts if order is None else (order[part] for part in parts)
+
+    def _record(self, value: float, state: State, tol: float, patience: int) -> None:
+        state["stale"] = 0 if value < state["best"] - tol else state["stale"] + 1
+        state["best"] = min(value, state["best"])
+
+    def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
+        return (
+            f"the objective has not fallen by tol={tol:g} for {patience} epochs" if state["stale"] >= patience else ""
+        )
+
+
+class SGD(_MiniBatch):
+    """Stochastic gradient descent on shuffled mini-batches, with momentum.
+
+    It has converged when the objective has not fallen by `tol` for `n_iter_no_change` epochs.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.05
+        The (initial) length of a step in units of the gradient.
+    momentum : float in [0, 1), default=0.9
+        The share of the last step that is added to the next.
+    nesterov : bool, default=True
+        Whether to take the gradient's effect on the momentum in advance (Nesterov 1983).
+    schedule : {"constant", "invscaling", "adaptive"}, default="constant"
+        "constant" keeps the learning rate; "invscaling" divides it by the number of the step to the power `power_t`;
+        "adaptive" divides it by 5, instead of stopping, whenever the objective stops falling, until it is below
+        1e-6.
+    power_t : float, default=0.5
+        The exponent of "invscaling".
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is min(200, n_samples).
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+
+    References
+    ----------
+    Sutskever, Martens, Dahl & Hinton (2013). On the importance of initialization and momentum in deep learning. ICML.
+
+    Examples
+    --------
+    >>> from sk2layer.solvers import SGD
+    >>> SGD(learning_rate=0.02, nesterov=False)
+    SGD(learning_rate=0.02, nesterov=False)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "learning_rate": [real(0.0, closed="neither")],
+        "momentum": [real(0.0, 1.0)],
+        "nesterov": ["boolean"],
+        "schedule": [choice("constant", "invscaling", "adaptive")],
+        "power_t": [real(0.0)],
+        "batch_size": [integer(1), choice("auto")],
+        "shuffle": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float = 0.05,
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        schedule: str = "constant",
+        power_t: float = 0.5,
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.schedule = schedule
+        self.power_t = power_t
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def _start(self, theta: Vector) -> State:
+        return {"velocity": np.zeros_like(theta), "reduction": 1.0, "step": 0}
+
+    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
+        state["step"] += 1
+        if self.schedule == "invscaling":
+            state["reduction"] = 1.0 / state["step"] ** self.power_t
+        step = self.learning_rate * state["reduction"] * gradient
+        velocity = state["velocity"]
+        velocity *= self.momentum
+        velocity -= step
+        theta += self.momentum * velocity - step if self.nesterov else velocity
+
+    def _record(self, value: float, state: State, tol: float, patience: int) -> None:
+        super()._record(value, state, tol, patience)
+        learning_rate = self.learning_rate * state["reduction"]
+        if self.schedule == "adaptive" and state["stale"] >= patience and learning_rate > 1e-6:
+            state["reduction"] /= 5.0
+            state["stale"] = 0
+
+
+class Adam(_MiniBatch):
+    """Adam: gradient steps scaled by running means of the gradient and of its square, on shuffled mini-batches.
+
+    It has converged when the objective has not fallen by `tol` for `n_iter_no_change` epochs.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.03
+        About the largest change of a weight per step.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        How fast the running means of the gradient and of its square forget.
+    epsilon : float, default=1e-8
+        Added to the root of the mean square.
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is min(200, n_samples).
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+
+    References
+    ----------
+    Kingma & Ba (2015). Adam: a method for stochastic optimization. ICLR.
+
+    Examples
+    --------
+    >>> from sk2layer.solvers import Adam
+    >>> Adam(learning_rate=0.001, batch_size=32)
+    Adam(batch_size=32, learning_rate=0.001)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "learning_rate": [real(0.0, closed="neither")],
+        "beta_1": [real(0.0, 1.0)],
+        "beta_2": [real(0.0, 1.0)],
+        "epsilon": [real(0.0, closed="neither")],
+        "batch_size": [integer(1), choice("auto")],
+        "shuffle": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float = 0.03,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def _start(self, theta: Vector) -> State:
+        return {"mean": np.zeros_like(theta), "mean_square": np.zeros_like(theta), "step": 0}
+
+    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
+        state["step"] += 1
+        mean, mean_square = state["mean"], state["mean_square"]
+        mean *= self.beta_1
+        mean += (1.0 - self.beta_1) * gradient
+        mean_square *= self.beta_2
+        mean_square += (1.0 - self.beta_2) * gradient * gradient
+        correction_1, correction_2 = (1.0 - beta ** state["step"] for beta in (self.beta_1, self.beta_2))
+        root_mean_square = np.sqrt(mean_square * (1.0 / correction_2)) + self.epsilon
+        theta -= (self.learning_rate / correction_1) * mean / root_mean_square

@@ -1,0 +1,202 @@
+"""Second-order steps on the whole training set: Levenberg-Marquardt, damped Newton steps with a gain-ratio control.
+
+A step solves (B + damping I) step = -gradient. B is the Gauss-Newton matrix G, which is positive semidefinite whatever
+the weights: for squared error this is Levenberg-Marquardt's method, for log loss Fisher scoring. G leaves out the
+network's own curvature, so that near a minimum its steps converge linearly, slowly where residuals are large or classes
+separable. Where the Hessian, damped as it is, is positive definite, B is therefore the Hessian, and convergence is
+quadratic.
+
+The damping follows the gain ratio, the actual by the predicted decrease of the objective (Nielsen 1999): it falls where
+the quadratic model predicts well, and grows faster and faster while steps are refused. No step is taken that does not
+lower the objective.
+
+The objective needs one method beyond those of `base`:
+
+    .curvature(theta) -> (gradient, gauss_newton, hessian)                        matrices (n, n) in float64
+"""
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.optimize import OptimizeResult
+
+from ._parameters import real
+from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
+
+MAX_TRIALS = 30  # the damping has then grown by a factor of 2^465: no step is left between here and rounding
+
+
+class Step(NamedTuple):
+    """A step and the decrease of the objective that the quadratic model predicts for it."""
+
+    step: Vector
+    predicted: float
+
+
+class QuadraticModel:
+    """The objective around theta by its second derivatives, as matrices."""
+
+    def __init__(self, objective: Any, theta: Vector, *, exact: bool) -> None:
+        gradient, gauss_newton, hessian = objective.curvature(theta)
+        self.gradient = gradient.astype(np.float64)
+        self.matrices = [hessian, gauss_newton] if exact else [gauss_newton]
+
+    @property
+    def scale(self) -> float:
+        """The largest diagonal element of the Gauss-Newton matrix, what the first damping is relative to."""
+        return float(self.matrices[-1].diagonal().max())
+
+    def step(self, damping: float) -> Step | None:
+        """Return the damped step, or None where no matrix is positive definite in floating-point arithmetic."""
+        while True:
+            factor, info = _cholesky(self.matrices[0], damping)
+            if info == 0:
+                step = -dpotrs(factor, self.gradient, lower=1)[0]
+                # -g.T s - 1/2 s.T B s, with B s = -g - damping s
+                with np.errstate(over="ignore", invalid="ignore"):
+                    return Step(step, 0.5 * float(damping * (step @ step) - self.gradient @ step))
+            if len(self.matrices) == 1:
+                return None
+            del self.matrices[0]
+
+
+def _cholesky(matrix: Vector, damping: float) -> tuple[Vector, int]:
+    damped = matrix.copy()
+    damped.flat[:: len(matrix) + 1] += damping
+    return dpotrf(damped.T, lower=1, clean=0, overwrite_a=1)
+
+
+class LevenbergMarquardt(Solver):
+    """Levenberg-Marquardt: damped Gauss-Newton and Newton steps, for small networks by far the fastest to the optimum.
+
+    It needs memory for three matrices of n_parameters x n_parameters, and n_parameters^3 / 3 operations a step. It has
+    converged when the largest component of the gradient and the relative decrease of the objective in the last
+    iteration are both at most `tol`, or when the objective cannot be lowered any further in floating-point arithmetic.
+
+    Parameters
+    ----------
+    damping : float, default=0.01
+        The damping of the first step, relative to the largest diagonal element of the Gauss-Newton matrix.
+    exact_hessian : bool, default=True
+        Whether steps use the Hessian where it is positive definite; False is Levenberg-Marquardt's method alone.
+
+    References
+    ----------
+    Levenberg (1944). A method for the solution of certain non-linear problems in least squares. Quarterly of Applied
+    Mathematics 2.
+
+    Marquardt (1963). An algorithm for least-squares estimation of nonlinear parameters. SIAM Journal 11.
+
+    Nielsen (1999). Damping parameter in Marquardt's method. Technical University of Denmark, IMM-REP-1999-05.
+
+    Examples
+    --------
+    >>> from sk2layer.solvers import LevenbergMarquardt
+    >>> LevenbergMarquardt(damping=0.1)
+    LevenbergMarquardt(damping=0.1)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "damping": [real(0.0, closed="neither")],
+        "exact_hessian": ["boolean"],
+    }
+
+    def __init__(self, *, damping: float = 0.01, exact_hessian: bool = True) -> None:
+        self.damping = damping
+        self.exact_hessian = exact_hessian
+
+    def minimize(
+        self,
+        objective: Any,
+        theta: Vector,
+        *,
+        max_iter: int,
+        tol: float,
+        patience: int = 10,
+        seed: int = 0,
+        callback: Callback | None = None,
+        state: dict[str, Any] | None = None,
+        keep_state: bool = False,
+    ) -> OptimizeResult:
+        """Minimise the objective from theta; see `Solver.minimize`."""
+        value = objective.value(theta)
+        if diverged(value, theta):
+            message = "the objective is not finite"
+            return OptimizeResult(x=theta, fun=value, nit=0, success=False, message=message, state=state)
+        model = QuadraticModel(objective, theta, exact=self.exact_hessian)
+        state = {"damping": self.damping * model.scale, "decrease": np.inf} if state is None else dict(state)
+        n_iter, (success, message) = 0, _converged(model, state, tol)
+        while not message and n_iter < max_iter:
+            trial = _lower(objective, theta, value, model, state)
+            if trial is None:
+                success, message = _stuck(model)
+                break
+            next_model = QuadraticModel(objective, trial.x, exact=self.exact_hessian)
+            # Where the objective has no digits left to fall by, the gradient may have, and must then fall itself.
+            if trial.fun == value and not _largest(next_model) < _largest(model):
+                success, message = _stuck(model)
+                break
+            state["decrease"] = (value - trial.fun) / max(abs(value), np.finfo(np.float64).tiny)
+            theta, value, model = trial.x, trial.fun, next_model
+            n_iter += 1
+            success, message = _converged(model, state, tol)
+            try:
+                if callback is not None:
+                    callback(OptimizeResult(x=theta, fun=value))
+            except StopIteration:
+                success, message = True, message or "stopped by the callback"
+        still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {_largest(model):.2g}"
+        return OptimizeResult(
+            x=theta,
+            fun=value,
+            jac=model.gradient,
+            nit=n_iter,
+            success=success,
+            message=message or still,
+            state=state,
+        )
+
+
+def _lower(
+    objective: Any, theta: Vector, value: float, model: QuadraticModel, state: dict[str, Any]
+) -> OptimizeResult | None:
+    """Return a point with a lower objective and adapt the damping, or None where there is none to be found.
+
+    Where the predicted decrease is below the rounding of the objective, an equal objective will do.
+    """
+    growth = 2.0
+    for _ in range(MAX_TRIALS):
+        step = model.step(state["damping"])
+        if step is not None:
+            trial = (theta + step.step).astype(theta.dtype)
+            trial_value = objective.value(trial)
+            if not step.predicted > np.finfo(theta.dtype).eps * abs(value):  # nor where it is not a number
+                return OptimizeResult(x=trial, fun=trial_value) if trial_value <= value else None
+            if trial_value < value:
+                gain_ratio = (value - trial_value) / step.predicted
+                state["damping"] *= max(1.0 / 3.0, 1.0 - (2.0 * gain_ratio - 1.0) ** 3)
+                return OptimizeResult(x=trial, fun=trial_value)
+        state["damping"] *= growth
+        growth *= 2.0
+    return None
+
+
+def _largest(model: QuadraticModel) -> float:
+    return float(np.abs(model.gradient).max())
+
+
+def _converged(model: QuadraticModel, state: dict[str, Any], tol: float) -> tuple[bool, str]:
+    if _largest(model) > tol or state["decrease"] > tol:
+        return False, ""
+    return True, (
+        f"the largest component of the gradient, {_largest(model):.2g}, and the relative decrease of the objective, "
+        f"{state['decrease']:.2g}, are at most tol={tol:g}"
+    )
+
+
+def _stuck(model: QuadraticModel) -> tuple[bool, str]:
+    return True, (
+        "the objective cannot be lowered within the precision of floating-point numbers; the largest component of the "
+        f"gradient is {_largest(model):.2g}"
+    )

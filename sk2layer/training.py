@@ -1,0 +1,249 @@
+"""How a problem is solved: minimise from one or more starts, watch, survive interruption and divergence, choose."""
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.utils.parallel import Parallel, delayed
+
+from ._typing import Array
+from .activations import ACTIVATIONS
+from .data import Data
+from .losses import Loss
+from .monitor import Monitor
+from .network import Shape, Weights, initial_weights, pack
+from .objective import Objective
+from .scaling import RunningScaling, Scaling
+from .solvers import Solver
+
+
+class Problem:
+    """What is minimised, apart from where to start: standardised data, network and penalty.
+
+    Parameters
+    ----------
+    train, validation : Data
+        In the units of the user; `validation` may be None.
+    scaling : Scaling
+        What standardises them.
+    shape, activation, loss
+        The network; `activation` by name.
+    alpha : float
+        The strength of the penalty on the weights.
+    """
+
+    def __init__(
+        self,
+        train: Data,
+        validation: Data | None,
+        *,
+        scaling: Scaling,
+        shape: Shape,
+        activation: str,
+        loss: Loss,
+        alpha: float,
+    ) -> None:
+        self.scaling, self.shape, self.activation, self.loss, self.alpha = scaling, shape, activation, loss, alpha
+        self.dtype = train.X.dtype
+        self.train = self._standardize(train)
+        self.validation = None if validation is None else self._standardize(validation)
+
+    def _standardize(self, data: Data) -> Data:
+        return Data(self.scaling.rows(data.X), self.scaling.targets(data.Y).astype(self.dtype), data.weight)
+
+    def objective(self) -> Objective:
+        """Return the objective, with a work space of its own."""
+        return self._objective(self.train, self.alpha)
+
+    def attach(self, monitor: Monitor) -> Monitor:
+        """Let a monitor watch the loss on the validation data, where there are any; it has no penalty."""
+        monitor.validation_loss = None if self.validation is None else self._objective(self.validation, 0.0).value
+        return monitor
+
+    def _objective(self, data: Data, alpha: float) -> Objective:
+        return Objective(
+            *data,
+            shape=self.shape,
+            activation=ACTIVATIONS[self.activation],
+            loss=self.loss,
+            penalty=alpha * self.shape.is_weight(),
+            dtype=self.dtype,
+        )
+
+    def start(self, weights: Weights | None, seed: int) -> Array:
+        """Return theta to start from: the given weights, in the units of the data, or random ones."""
+        if weights is None:
+            theta = initial_weights(self.shape, ACTIVATIONS[self.activation], np.random.default_rng(seed))
+        else:
+            theta = pack(self.scaling.fold_in(weights))
+        return theta.astype(self.dtype)
+
+
+class FitSettings(NamedTuple):
+    """How to minimise: the solver and what it and the monitor are told."""
+
+    solver: Solver
+    max_iter: int
+    tol: float
+    patience: int
+    early_stopping: bool = False
+    keep_state: bool = False
+    print_every: int = 0
+    title: str = ""
+
+    def monitor(self) -> Monitor:
+        """Return a monitor of a new fit."""
+        patience = self.patience if self.early_stopping else None
+        return Monitor(patience=patience, tol=self.tol, print_every=self.print_every, title=self.title)
+
+    def key(self) -> tuple[Any, ...]:
+        """Return what must not change if a fit is to go on exactly."""
+        return type(self.solver), self.solver.get_params(), self.tol, self.patience, self.early_stopping
+
+
+class FitState(NamedTuple):
+    """Where a fit stands, so that it can go on exactly."""
+
+    key: tuple[Any, ...]
+    scaling: Scaling
+    theta: Array
+    value: float
+    solver_state: dict[str, Any]
+    monitor: Monitor
+    run_seed: int
+    seed: int
+
+    def is_of(self, problem: Problem, settings: FitSettings) -> bool:
+        """Return whether the problem is the one that the fit was about, so that the solver's state holds for it.
+
+        The objective at theta, to the last bit, serves as the fingerprint of data, weights, network and penalty.
+        """
+        same_scaling = all(np.array_equal(mine, its) for mine, its in zip(self.scaling, problem.scaling, strict=True))
+        if not same_scaling or self.key != settings.key() or len(self.theta) != problem.shape.n_parameters:
+            return False
+        return self.theta.dtype == problem.dtype and problem.objective().value(self.theta) == self.value
+
+
+class Stream(NamedTuple):
+    """Where a fit in batches stands."""
+
+    running: RunningScaling
+    scaling: Scaling
+    weight_seen: float
+    theta: Array
+    solver_type: type[Solver]
+    solver_state: dict[str, Any] | None
+    monitor: Monitor
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """What came of a fit from one start.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_parameters,)
+        The fitted weights: where the solver stopped, or the best seen if it was stopped from outside.
+    loss : float
+        The objective at `theta`.
+    score : float
+        What restarts are compared by: the validation loss if the fit was stopped by it, else the objective.
+    success : bool
+    message : str
+        What the solver reported.
+    monitor : Monitor
+        What was seen on the way.
+    interrupted : bool
+        Whether the user interrupted it.
+    state : FitState or None
+        For going on.
+    """
+
+    theta: Array
+    loss: float
+    score: float
+    success: bool
+    message: str
+    monitor: Monitor
+    interrupted: bool
+    state: FitState | None
+
+
+def run_starts(
+    problem: Problem, settings: FitSettings, start: Weights | None, seed: int, n_init: int, n_jobs: int | None
+) -> Outcome:
+    """Minimise from the given start or from `n_init` random ones; return the best, whatever `n_jobs` is."""
+    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(n_init)]
+
+    def arguments(run_seed: int) -> tuple[Any, ...]:
+        return problem, settings, problem.start(start, run_seed), settings.monitor(), None, run_seed, seed
+
+    if n_init == 1:
+        return run(*arguments(seeds[0]))
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(delayed(run)(*arguments(s)) for s in seeds):
+            outcomes.append(outcome)
+            if outcome.interrupted:
+                break
+    except KeyboardInterrupt:
+        if not outcomes:
+            raise
+        outcomes[-1] = outcomes[-1]._replace(interrupted=True)
+    best = min(outcomes, key=lambda outcome: outcome.score)
+    return best._replace(interrupted=outcomes[-1].interrupted)
+
+
+def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
+    """Continue a fit where it stopped, as if it had not."""
+    monitor = copy.deepcopy(state.monitor)
+    monitor.print_every = settings.print_every
+    if monitor.out_of_patience:
+        settings = settings._replace(max_iter=0)
+    return run(problem, settings, state.theta, monitor, state.solver_state, state.run_seed, state.seed)
+
+
+def run(
+    problem: Problem,
+    settings: FitSettings,
+    theta: Array,
+    monitor: Monitor,
+    solver_state: dict[str, Any] | None,
+    run_seed: int,
+    seed: int,
+) -> Outcome:
+    """Minimise from theta; a `KeyboardInterrupt` ends it with the best weights so far.
+
+    Raises
+    ------
+    ValueError
+        If the objective or the weights stop being finite.
+    """
+    objective, interrupted = problem.objective(), False
+    try:
+        result = settings.solver.minimize(
+            objective,
+            theta,
+            max_iter=settings.max_iter,
+            tol=settings.tol,
+            patience=settings.patience,
+            seed=run_seed,
+            callback=problem.attach(monitor),
+            state=solver_state,
+            keep_state=settings.keep_state,
+        )
+    except KeyboardInterrupt:
+        result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message="interrupted", state=None)
+        interrupted = True
+    monitor.validation_loss = None  # it holds on to the data
+    if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
+        raise ValueError(f"{settings.solver} diverged at iteration {len(monitor.loss_curve) + 1}: {result.message}.")
+    theta, loss, score = result.x, result.fun, result.fun
+    if (monitor.patience is not None or interrupted) and monitor.best_theta is not None:
+        theta, loss, score = monitor.best_theta, monitor.best_value, monitor.best_loss
+    state = None
+    if settings.keep_state and result.state is not None:
+        state = FitState(settings.key(), problem.scaling, result.x, result.fun, result.state, monitor, run_seed, seed)
+    success = result.success or monitor.out_of_patience
+    return Outcome(theta, loss, score, success, result.message, monitor, interrupted, state)

@@ -1,0 +1,315 @@
+"""Are the second derivatives right, and does Levenberg-Marquardt reach certified optima with them?"""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn import datasets
+from sklearn.linear_model import LinearRegression
+
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.activations import ACTIVATIONS
+from sk2layer.gauss_newton import PairSum, RowSum, choose_form
+from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
+from sk2layer.network import Shape, Workspace, forward, initial_weights
+from sk2layer.objective import Objective
+from sk2layer.scaling import Scaling
+from sk2layer.solvers import LBFGS, LevenbergMarquardt
+
+LOSSES = [(HalfSquaredError, 1), (HalfSquaredError, 3), (BinaryLogLoss, 1), (BinaryLogLoss, 2), (MultinomialLogLoss, 3)]
+N_SAMPLES = 40
+
+
+def make_objective(loss, k, *, activation="sigmoid", weighted=True, dtype=np.float64, d=3, h=4, alpha=0.7, n=N_SAMPLES):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d))
+    targets = {
+        HalfSquaredError: rng.normal(size=(n, k)),
+        BinaryLogLoss: rng.integers(2, size=(n, k)).astype(float),
+        MultinomialLogLoss: np.eye(max(k, 2))[rng.integers(max(k, 2), size=n)],
+    }
+    shape = Shape(d, h, k)
+    objective = Objective(
+        X.astype(dtype),
+        targets[loss].astype(dtype),
+        rng.uniform(0.5, 2.0, n) if weighted else None,
+        shape=shape,
+        activation=ACTIVATIONS[activation],
+        loss=loss(),
+        penalty=alpha * shape.is_weight(),
+        dtype=dtype,
+    )
+    return objective, initial_weights(shape, ACTIVATIONS[activation], rng).astype(dtype)
+
+
+def numerical_hessian(objective, theta, step=1e-5):
+    def gradient(theta):
+        return objective.value_and_gradient(theta)[1]
+
+    return np.array([(gradient(theta + step * e) - gradient(theta - step * e)) / 2 / step for e in np.eye(len(theta))])
+
+
+def numerical_gauss_newton(objective, theta, step=1e-6):
+    """sum_i w_i J_i.T L_i J_i with J of the raw predictions and L of the loss both by differences."""
+
+    def raw(theta):
+        work = Workspace.empty(N_SAMPLES, objective.shape, float)
+        return forward(objective.X, objective.shape.unpack(theta), objective.activation, work).copy()
+
+    def delta(Z):
+        return objective.loss.losses_and_delta(objective.Y, Z.copy())[1]
+
+    Z, k = raw(theta), objective.shape.n_outputs
+    J = np.stack([(raw(theta + step * e) - raw(theta - step * e)) / 2 / step for e in np.eye(len(theta))], axis=-1)
+    L = np.stack([(delta(Z + step * e) - delta(Z - step * e)) / 2 / step for e in np.eye(k)], axis=-1)
+    weight = np.ones(N_SAMPLES) if objective.sample_weight is None else objective.sample_weight
+    matrix = np.einsum("i,iop,iol,ilq->pq", weight / weight.sum(), J, L, J)
+    return matrix + np.diag(objective.penalty) / objective.weight_sum
+
+
+# --------------------------------------------------------------------------------------------------------- the matrices
+
+
+@pytest.mark.parametrize("form", [RowSum, PairSum])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("loss", "k"), LOSSES)
+def test_matrices_are_the_numerical_ones(loss, k, activation, weighted, form, monkeypatch):
+    monkeypatch.setattr("sk2layer.objective.choose_form", lambda shape: form)
+    objective, theta = make_objective(loss, k, activation=activation, weighted=weighted)
+    gradient, gauss_newton, hessian = objective.curvature(theta)
+    scale = np.abs(hessian).max()
+    np.testing.assert_allclose(gradient, objective.value_and_gradient(theta)[1], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(gauss_newton, numerical_gauss_newton(objective, theta), rtol=0, atol=1e-8 * scale)
+    np.testing.assert_allclose(hessian, numerical_hessian(objective, theta), rtol=0, atol=1e-8 * scale)
+    assert (np.linalg.eigvalsh(gauss_newton) > -1e-14).all()
+
+
+@pytest.mark.parametrize(("loss", "k"), LOSSES)
+def test_the_forms_agree_in_any_blocks(loss, k, monkeypatch):
+    objective, theta = make_objective(loss, k, d=7, h=5, n=700)
+    matrices = []
+    for form, n_rows in itertools.product([RowSum, PairSum], [700, 333, 64]):
+        monkeypatch.setattr("sk2layer.objective.choose_form", lambda shape, form=form: form)
+        objective.matrix_block_rows = n_rows
+        objective._pairs.clear()
+        matrices.append(objective.curvature(theta)[1:])
+    for gauss_newton, hessian in matrices[1:]:
+        np.testing.assert_allclose(gauss_newton, matrices[0][0], rtol=0, atol=1e-14)
+        np.testing.assert_allclose(hessian, matrices[0][1], rtol=0, atol=1e-14)
+
+
+def test_pairs_of_inputs_that_do_not_fit_are_computed_anew(monkeypatch):
+    objective, theta = make_objective(HalfSquaredError, 1)
+    kept = objective.curvature(theta)[1]
+    monkeypatch.setattr("sk2layer.objective.PAIRS_BYTES", 0)
+    other, _ = make_objective(HalfSquaredError, 1)
+    np.testing.assert_array_equal(other.curvature(theta)[1], kept)
+    assert objective._pairs
+    assert not other._pairs
+
+
+def test_sparse_rows_have_the_matrices_of_dense_ones():
+    objective, theta = make_objective(BinaryLogLoss, 1)
+    dense = objective.curvature(theta)
+    scaling = Scaling.identity(3, 1)
+    objective.X = scaling.rows(sparse.csr_array(objective.X))
+    for mine, theirs in zip(objective.curvature(theta), dense, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-14)
+
+
+def test_gauss_newton_is_value_gradient_and_matrix():
+    objective, theta = make_objective(MultinomialLogLoss, 3)
+    value, gradient, matrix = objective.gauss_newton(theta)
+    assert value == objective.value(theta)
+    np.testing.assert_array_equal(gradient, objective.curvature(theta)[0])
+    np.testing.assert_array_equal(matrix, objective.curvature(theta)[1])
+
+
+def test_float32_is_computed_with_and_comes_close():
+    objective, theta = make_objective(HalfSquaredError, 2)
+    single, theta_single = make_objective(HalfSquaredError, 2, dtype=np.float32)
+    gradient, gauss_newton, hessian = single.curvature(theta_single)
+    assert gradient.dtype == np.float32
+    assert gauss_newton.dtype == hessian.dtype == np.float64
+    np.testing.assert_allclose(hessian, objective.curvature(theta)[2], rtol=0, atol=1e-5)
+
+
+def test_the_form_follows_the_shape():
+    assert choose_form(Shape(1, 50, 1)) is RowSum
+    assert choose_form(Shape(30, 30, 1)) is PairSum
+
+
+# --------------------------------------------------------------------------------------------------------- the solver
+
+
+class Residuals:
+    """1/2 |r(theta)|^2 with the derivatives of r given: a least-squares problem without a network."""
+
+    def __init__(self, residuals, jacobian, curvature):
+        self.residuals, self.jacobian, self.second = residuals, jacobian, curvature
+
+    def value(self, theta):
+        return 0.5 * float(self.residuals(theta) @ self.residuals(theta))
+
+    def curvature(self, theta):
+        r, J = self.residuals(theta), self.jacobian(theta)
+        return J.T @ r, J.T @ J, J.T @ J + self.second(theta, r)
+
+
+def rosenbrock():
+    return Residuals(
+        lambda t: np.array([10.0 * (t[1] - t[0] ** 2), 1.0 - t[0]]),
+        lambda t: np.array([[-20.0 * t[0], 10.0], [-1.0, 0.0]]),
+        lambda t, r: np.array([[-20.0 * r[0], 0.0], [0.0, 0.0]]),
+    )
+
+
+def exponential():
+    """Two exponentials of time fitted to their sum with an error: residuals remain at the minimum."""
+    t = np.linspace(0.0, 2.0, 30)
+    y = np.exp(-t) + np.exp(-3.0 * t) + 0.1 * np.sin(20.0 * t)
+
+    def second(theta, r):
+        return np.diag([r @ (t**2 * np.exp(-a * t)) for a in theta])
+
+    return Residuals(
+        lambda theta: np.exp(-np.outer(t, theta)).sum(axis=1) - y,
+        lambda theta: -t[:, np.newaxis] * np.exp(-np.outer(t, theta)),
+        second,
+    )
+
+
+@pytest.mark.parametrize("exact_hessian", [True, False])
+def test_rosenbrock_is_solved(exact_hessian):
+    solver = LevenbergMarquardt(exact_hessian=exact_hessian)
+    result = solver.minimize(rosenbrock(), np.array([-1.2, 1.0]), max_iter=100, tol=1e-12)
+    assert result.success
+    np.testing.assert_allclose(result.x, [1.0, 1.0], atol=1e-10)
+
+
+@pytest.mark.parametrize("exact_hessian", [True, False])
+def test_a_problem_with_residuals_left_is_solved(exact_hessian):
+    solver = LevenbergMarquardt(exact_hessian=exact_hessian)
+    problem = exponential()
+    result = solver.minimize(problem, np.array([0.5, 5.0]), max_iter=100, tol=1e-10)
+    assert result.success
+    assert np.abs(problem.curvature(result.x)[0]).max() <= 1e-10
+
+
+def test_the_objective_never_rises():
+    values = []
+    LevenbergMarquardt(damping=1e-8).minimize(
+        rosenbrock(), np.array([-1.2, 1.0]), max_iter=100, tol=1e-12, callback=lambda r: values.append(r.fun)
+    )
+    assert len(values) > 5
+    assert all(later < earlier for earlier, later in itertools.pairwise(values))
+
+
+def test_a_matrix_that_is_not_definite_is_damped_until_it_is():
+    saddle = Residuals(lambda t: t**2 - 1.0, lambda t: np.diag(2.0 * t), lambda t, r: np.diag(2.0 * r))
+    result = LevenbergMarquardt(damping=1e-12).minimize(saddle, np.array([1e-9, 0.5]), max_iter=100, tol=1e-10)
+    np.testing.assert_allclose(np.abs(result.x), [1.0, 1.0])
+
+
+def test_no_matrix_that_can_be_factorised_is_said_honestly():
+    class Broken(Residuals):
+        def curvature(self, theta):
+            return np.ones(2), np.full((2, 2), np.nan), np.full((2, 2), np.nan)
+
+    problem = Broken(lambda t: t, None, None)
+    result = LevenbergMarquardt().minimize(problem, np.ones(2), max_iter=10, tol=1e-4)
+    assert result.nit == 0
+    np.testing.assert_array_equal(result.x, np.ones(2))
+    assert "cannot be lowered" in result.message
+
+
+def test_the_limit_of_precision_ends_the_iteration():
+    objective, theta = make_objective(HalfSquaredError, 1)
+    result = LevenbergMarquardt().minimize(objective, theta, max_iter=1000, tol=0.0)
+    assert result.nit < 1000
+    assert "cannot be lowered" in result.message
+    assert np.abs(objective.value_and_gradient(result.x)[1]).max() < 1e-8
+
+
+@pytest.mark.parametrize(("loss", "k"), LOSSES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_loss_converges_as_low_as_by_lbfgs(loss, k, dtype):
+    objective, theta = make_objective(loss, k, dtype=dtype)
+    result = LevenbergMarquardt().minimize(objective, theta, max_iter=200, tol=1e-5)
+    other = LBFGS().minimize(objective, theta, max_iter=2000, tol=1e-5)
+    assert result.success
+    assert np.abs(result.jac).max() <= 1e-5
+    assert result.x.dtype == dtype
+    assert result.fun <= other.fun + 1e-3
+
+
+def test_the_hessian_saves_iterations_where_classes_are_separable():
+    X, y = datasets.load_wine(return_X_y=True)
+    n_iter = {}
+    for exact_hessian in (True, False):
+        solver = LevenbergMarquardt(exact_hessian=exact_hessian)
+        model = TwoLayerClassifier(5, solver=solver, alpha=0.01, tol=1e-6, max_iter=1000, random_state=0).fit(X, y)
+        n_iter[exact_hessian] = model.n_iter_
+    assert n_iter[True] < 0.7 * n_iter[False]
+
+
+# --------------------------------------------------------------------------------------------------- certified optima
+
+
+def test_a_teacher_without_noise_is_found():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 2))
+    coefs, intercepts = [rng.normal(size=(2, 3)), rng.normal(size=(3, 1))], [rng.normal(size=3), rng.normal(size=1)]
+    y = np.tanh(X @ coefs[0] + intercepts[0]) @ coefs[1] + intercepts[1]
+    model = TwoLayerRegressor(
+        3, activation="tanh", solver="lm", alpha=0, tol=0, max_iter=500, n_init=5, random_state=0
+    ).fit(X, y[:, 0])
+    assert model.loss_ < 1e-20
+    np.testing.assert_allclose(model.predict(X), y[:, 0], atol=1e-9)
+
+
+def test_the_identity_activation_is_least_squares():
+    X, y = datasets.load_diabetes(return_X_y=True, scaled=False)
+    model = TwoLayerRegressor(3, activation="identity", solver="lm", alpha=0, tol=1e-12, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), LinearRegression().fit(X, y).predict(X), rtol=1e-8)
+
+
+@pytest.mark.parametrize("load", [datasets.load_diabetes, datasets.load_linnerud])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gradient_at_convergence_is_below_tol(load, seed):
+    X, y = load(return_X_y=True)
+    model = TwoLayerRegressor(solver="lm", tol=1e-6, warm_start=True, random_state=seed).fit(X, y)
+    assert model.n_iter_ < 200
+    state = model._fit_state
+    assert np.isfinite(state.value)
+    assert state.solver_state["decrease"] <= 1e-6
+
+
+# ---------------------------------------------------------------------------------------------------------------- auto
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["diabetes", "linnerud", "iris", "wine", "breast_cancer", "digits"])
+def test_defaults_converge_on_the_bundled_data(name, seed):
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    Estimator = TwoLayerRegressor if name in ("diabetes", "linnerud") else TwoLayerClassifier
+    model = Estimator(random_state=seed).fit(X, y)  # a ConvergenceWarning would be an error
+    assert 1 <= model.n_iter_ < 200
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # what is chosen, not how far it comes
+@pytest.mark.parametrize(
+    ("Estimator", "hidden_units", "solver"),
+    [
+        (TwoLayerRegressor, 24, "LevenbergMarquardt"),
+        (TwoLayerRegressor, 25, "LBFGS"),
+        (TwoLayerClassifier, 8, "LevenbergMarquardt"),
+        (TwoLayerClassifier, 9, "LBFGS"),
+    ],
+)
+def test_auto_is_second_order_for_few_parameters(Estimator, hidden_units, solver):
+    X, y = datasets.load_diabetes(return_X_y=True)
+    y = y if Estimator is TwoLayerRegressor else y > 150
+    assert type(Estimator(hidden_units, max_iter=1, random_state=0).fit(X, y).solver_).__name__ == solver

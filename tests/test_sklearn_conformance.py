@@ -1,0 +1,29 @@
+"""scikit-learn's own conformance checks, for both estimators with every solver."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.solvers import SOLVERS
+
+ESTIMATORS = [TwoLayerRegressor, TwoLayerClassifier]
+RANDOM_SPLIT = "early stopping sets aside a random part of the rows: a row given twice is not a row of weight two"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([Estimator(solver=solver) for Estimator in ESTIMATORS for solver in ["auto", *SOLVERS]])
+def test_every_solver(estimator, check):
+    check(estimator)
+
+
+def excepted(estimator):
+    return {f"check_sample_weight_equivalence_on_{kind}_data": RANDOM_SPLIT for kind in ("dense", "sparse")}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [Estimator(solver=solver, early_stopping=True) for Estimator in ESTIMATORS for solver in SOLVERS],
+    expected_failed_checks=excepted,
+)
+def test_every_solver_with_early_stopping(estimator, check):
+    check(estimator)

@@ -1,0 +1,478 @@
+"""Does every solver minimise every problem, and by its own formulas?"""
+
+import inspect
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize, rosen, rosen_der
+from scipy.sparse import csr_array
+from sklearn.base import clone
+
+from sk2layer.activations import ACTIVATIONS
+from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
+from sk2layer.network import Shape, initial_weights
+from sk2layer.objective import Objective
+from sk2layer.scaling import RunningScaling
+from sk2layer.solvers import LBFGS, SGD, SOLVERS, Adam, GradientDescent, Solver
+
+NEEDS_CURVATURE = {"lm"}  # asks the objective for more than values and gradients
+OF_GRADIENTS = [name for name in SOLVERS if name not in NEEDS_CURVATURE]
+FIRST_ORDER = {"gd": GradientDescent, "sgd": SGD, "adam": Adam}
+MINI_BATCH = [name for name in SOLVERS if SOLVERS[name].supports_partial_fit]
+
+
+class Function:
+    """A function and its gradient, as solvers know it: no rows, no network."""
+
+    n_samples = 1
+
+    def __init__(self, value, gradient):
+        self.value, self.gradient = value, gradient
+
+    def value_and_gradient(self, theta, rows=None):
+        return float(self.value(theta)), self.gradient(theta).astype(theta.dtype)
+
+
+class LeastSquares:
+    """The mean of 1/2 (x_i theta - y_i)^2, on all rows or on some; remembers which it was asked for."""
+
+    def __init__(self, n_samples=24, n_parameters=3):
+        rng = np.random.default_rng(0)
+        self.X, self.n_samples = rng.normal(size=(n_samples, n_parameters)), n_samples
+        self.y = self.X @ np.arange(1.0, n_parameters + 1)
+        self.asked = []
+
+    def value(self, theta):
+        return self.value_and_gradient(theta)[0]
+
+    def value_and_gradient(self, theta, rows=None):
+        if rows is not None:
+            self.asked.append(np.arange(self.n_samples)[rows])
+        X, y = (self.X, self.y) if rows is None else (self.X[rows], self.y[rows])
+        residual = X @ theta - y
+        return 0.5 * residual @ residual / len(y), X.T @ residual / len(y)
+
+
+class FixedGradients:
+    """Gives the gradients of a list in their order, wherever it is asked, so that steps can be summed up by hand."""
+
+    n_samples = 1
+
+    def __init__(self, gradients):
+        self.gradients, self.n_asked = gradients, 0
+
+    def value_and_gradient(self, theta, rows=None):
+        self.n_asked += 1
+        return -float(self.n_asked), self.gradients[self.n_asked - 1]
+
+
+def quadratic(curvatures):
+    return Function(lambda t: 0.5 * curvatures @ t**2, lambda t: curvatures * t)
+
+
+# ----------------------------------------------------------------------------------- problems that are not networks
+
+ROSENBROCK = Function(rosen, rosen_der)
+FUNCTIONS = {
+    "bowl": (quadratic(np.array([1.0, 2.0])), [3.0, -2.0], [0.0, 0.0]),
+    "valley": (quadratic(np.array([1.0, 50.0])), [3.0, -2.0], [0.0, 0.0]),
+    "Rosenbrock 2": (ROSENBROCK, [-1.2, 1.0], [1.0, 1.0]),
+    "Rosenbrock 3": (ROSENBROCK, [0.5, 0.8, 0.2], [1.0, 1.0, 1.0]),
+}
+STEPS = {
+    "gd": {"learning_rate": 1e-3},
+    "sgd": {"learning_rate": 2e-4},
+    "adam": {"learning_rate": 0.02},
+}
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
+@pytest.mark.parametrize("problem", FUNCTIONS)
+def test_minimum_of_a_function(name, problem):
+    function, start, minimum = FUNCTIONS[problem]
+    solver = SOLVERS[name](**STEPS.get(name, {}))
+    start = np.array(start)
+    tol = 1e-9 if name in MINI_BATCH else 1e-4  # of the objective there, of its gradient otherwise
+    result = solver.minimize(function, start, max_iter=50_000, tol=tol, patience=200)
+    assert result.success, result.message
+    assert 0 < result.nit < 50_000
+    assert result.fun == function.value(result.x)
+    np.testing.assert_allclose(result.x, minimum, rtol=0.0, atol=2e-3)
+    np.testing.assert_array_equal(start, FUNCTIONS[problem][1])
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
+def test_at_the_minimum_there_is_nothing_to_do(name):
+    result = SOLVERS[name]().minimize(quadratic(np.ones(2)), np.zeros(2), max_iter=100, tol=1e-4)
+    assert result.success
+    np.testing.assert_array_equal(result.x, [0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
+def test_what_is_reported(name, capsys):
+    seen = []
+    solver = SOLVERS[name](**STEPS.get(name, {}))
+    result = solver.minimize(
+        ROSENBROCK, np.array([-1.2, 1.0]), max_iter=7, tol=0.0, callback=lambda r: seen.append((r.x.copy(), r.fun))
+    )
+    assert result.nit == len(seen) == 7
+    assert not result.success
+    assert "max_iter" in result.message
+    assert all(value == rosen(theta) for theta, value in seen)
+    np.testing.assert_array_equal(seen[-1][0], result.x)
+    np.testing.assert_array_equal(result.jac, rosen_der(result.x))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
+def test_the_callback_can_stop_it(name):
+    def stop_at_the_third(result):
+        seen.append(result.fun)
+        if len(seen) == 3:
+            raise StopIteration
+
+    seen = []
+    solver = SOLVERS[name](**STEPS.get(name, {}))
+    result = solver.minimize(ROSENBROCK, np.array([-1.2, 1.0]), max_iter=50, tol=0.0, callback=stop_at_the_third)
+    assert result.nit == 3
+    assert result.fun == seen[-1]
+
+
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_steps_too_long_are_reported(name):
+    solver = SOLVERS[name](learning_rate=1e200)
+    result = solver.minimize(quadratic(np.ones(2)), np.ones(2), max_iter=100, tol=0.0)
+    assert not result.success
+    assert result.nit < 100
+    assert "not finite: learning_rate=1e+200 is too large" in result.message
+
+
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_a_rise_is_reported(name):
+    solver = SOLVERS[name](learning_rate=5.0)
+    result = solver.minimize(quadratic(np.ones(2)), np.ones(2), max_iter=1, tol=0.0)
+    assert not result.success
+    assert "the objective rose from 1 to" in result.message
+    assert "learning_rate=5 is too large" in result.message
+
+
+@pytest.mark.parametrize("name", [name for name in OF_GRADIENTS if name not in MINI_BATCH])
+def test_full_batch_solvers_do_not_ask_for_rows(name):
+    class Rosenbrock:
+        def value_and_gradient(self, theta):
+            return rosen(theta), rosen_der(theta)
+
+    result = SOLVERS[name](**STEPS.get(name, {})).minimize(Rosenbrock(), np.zeros(2), max_iter=3, tol=0.0)
+    assert result.nit == 3
+
+
+def test_lbfgs_says_when_the_line_search_fails():
+    """A gradient that points uphill cannot be followed."""
+    wrong = Function(lambda t: 0.5 * t @ t, lambda t: -t)
+    result = LBFGS().minimize(wrong, np.ones(2), max_iter=10, tol=1e-4)
+    assert not result.success
+    assert "line search found no lower objective" in result.message
+
+
+def test_lbfgs_says_when_the_objective_is_not_finite():
+    with np.errstate(all="ignore"):
+        result = LBFGS().minimize(Function(lambda t: np.inf, lambda t: t), np.ones(2), max_iter=10, tol=1e-4)
+    assert not result.success
+    assert "not finite" in result.message
+
+
+def test_lbfgs_stops_at_the_precision_of_the_arithmetic():
+    flat = Function(lambda t: 1.0 + 1e-3 * t @ t, lambda t: 2e-3 * t)
+    result = LBFGS().minimize(flat, np.full(2, 1e-3, dtype=np.float32), max_iter=100, tol=0.0)
+    assert result.success
+    assert "precision of float32" in result.message
+
+
+@pytest.mark.parametrize("max_line_search", [1, 20])
+@pytest.mark.parametrize("n_corrections", [2, 50])
+def test_lbfgs_is_that_of_scipy(n_corrections, max_line_search):
+    start = np.array([-1.2, 1.0, 0.7, -0.4])
+    options = {"maxcor": n_corrections, "maxls": max_line_search, "gtol": 1e-9, "ftol": 64 * np.finfo(float).eps}
+    expected = minimize(rosen, start, jac=rosen_der, method="L-BFGS-B", options={**options, "maxiter": 500})
+    solver = LBFGS(n_corrections=n_corrections, max_line_search=max_line_search)
+    result = solver.minimize(ROSENBROCK, start, max_iter=500, tol=1e-9)
+    np.testing.assert_array_equal(result.x, expected.x)
+    np.testing.assert_array_equal(result.jac, expected.jac)
+    assert (result.fun, result.nit) == (expected.fun, expected.nit)
+
+
+# ------------------------------------------------------------------------------------------------- networks, all losses
+
+N_SAMPLES, N_FEATURES, N_HIDDEN, N_OUTPUTS = 40, 3, 4, 2
+LOSSES = {"squared": HalfSquaredError(), "binary": BinaryLogLoss(), "multinomial": MultinomialLogLoss()}
+ITERATIONS = {"gd": 800, "sgd": 800, "adam": 300}
+
+
+def network(loss, *, activation="sigmoid", weighted=False, sparse=False, dtype=np.float64):
+    """A network on little data, and where to start."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(N_SAMPLES, N_FEATURES))
+    X[rng.random(X.shape) < 0.3] = 0.0
+    signal = np.column_stack([X[:, 0] - X[:, 1], np.sin(2.0 * X[:, 1])])
+    of_classes = np.eye(N_OUTPUTS)[(signal[:, 0] > signal[:, 1]).astype(int)]
+    Y = {"squared": signal, "binary": (signal > 0.0).astype(float), "multinomial": of_classes}[loss]
+    weight = rng.uniform(0.5, 2.0, N_SAMPLES) if weighted else None
+    scaling = RunningScaling().update(X, None, weight).scaling(N_OUTPUTS)
+    X = scaling.rows((csr_array(X) if sparse else X).astype(dtype))
+    shape, activation = Shape(N_FEATURES, N_HIDDEN, N_OUTPUTS), ACTIVATIONS[activation]
+    kind = {"shape": shape, "activation": activation, "loss": LOSSES[loss], "penalty": 4.0 * shape.is_weight()}
+    theta = initial_weights(shape, activation, np.random.default_rng(0))
+    return Objective(X, Y.astype(dtype), weight, dtype=dtype, **kind), theta.astype(dtype)
+
+
+def solve(name, objective, theta, **options):
+    return SOLVERS[name]().minimize(
+        objective, theta, **{"max_iter": ITERATIONS.get(name, 200), "tol": 1e-6, "patience": 100, **options}
+    )
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("weighted", "sparse"), [(False, False), (True, True)], ids=["plain", "weighted sparse"])
+def test_minimum_of_a_network(name, loss, weighted, sparse):
+    """With linear hidden units, as many as outputs at least, every minimum is a global one: SciPy's BFGS gives it."""
+    objective, theta = network(loss, activation="identity", weighted=weighted, sparse=sparse)
+    expected = minimize(objective.value_and_gradient, theta, jac=True, method="BFGS")
+    result = solve(name, objective, theta)
+    assert expected.fun < 0.9 * objective.value(theta)
+    assert result.fun == objective.value(result.x)
+    assert result.fun == pytest.approx(expected.fun, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_near_the_end_the_gradient_is_small(name, loss):
+    """With sigmoid hidden units different solvers may come to different minima."""
+    objective, theta = network(loss, weighted=True)
+    result = solve(name, objective, theta)
+    start, end = (objective.value_and_gradient(point)[1] for point in (theta, result.x))
+    assert result.fun == objective.value(result.x) < 0.9 * objective.value(theta)
+    assert np.abs(end).max() < 0.03 * np.abs(start).max()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_float32_in_float32_out(name, loss):
+    objective, theta = network(loss, dtype=np.float32)
+    result = solve(name, objective, theta, max_iter=100)
+    in_float64 = solve(name, *network(loss), max_iter=100)
+    assert result.x.dtype == np.float32
+    assert result.fun == pytest.approx(in_float64.fun, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", [name for name in SOLVERS if not SOLVERS[name].supports_partial_fit])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_full_batch_solvers_stop_at_a_small_gradient(name, loss):
+    objective, theta = network(loss)
+    result = solve(name, objective, theta, max_iter=20_000, tol=1e-3)
+    gradient = objective.value_and_gradient(result.x)[1]
+    assert result.success
+    assert np.abs(gradient).max() <= 1e-3
+    np.testing.assert_allclose(result.jac, gradient, rtol=0.0, atol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------- the formulas
+
+
+@pytest.fixture
+def gradients():
+    return list(np.random.default_rng(0).normal(size=(9, 2)))
+
+
+def positions(solver, objective, start, n_steps):
+    """Return theta before the first step and after each, shape (n_steps + 1, n_parameters)."""
+    path = [start]
+    result = solver.minimize(
+        objective, start, max_iter=n_steps, tol=0.0, patience=99, callback=lambda r: path.append(r.x.copy())
+    )
+    assert result.nit == n_steps
+    return np.array(path)
+
+
+def test_gradient_descent(gradients):
+    path = positions(GradientDescent(learning_rate=0.3), FixedGradients(gradients), np.ones(2), 8)
+    np.testing.assert_allclose(path[1:], 1.0 - 0.3 * np.cumsum(gradients[:8], axis=0), rtol=1e-13)
+
+
+def test_momentum(gradients):
+    """A step is the sum of all gradients so far, each forgotten by `momentum` per step."""
+    solver = SGD(learning_rate=0.3, momentum=0.8, nesterov=False)
+    path = positions(solver, FixedGradients(gradients), np.ones(2), 8)
+    for t, step in enumerate(np.diff(path, axis=0)):
+        expected = -0.3 * sum(0.8 ** (t - i) * gradients[i] for i in range(t + 1))
+        np.testing.assert_allclose(step, expected, rtol=1e-12)
+
+
+def test_nesterov():
+    """Sutskever et al. (2013), eq. 3-4: the gradient is taken where the momentum is about to lead.
+
+    The solver's theta is that point, theta + momentum * velocity.
+    """
+    curvatures, rate, momentum = np.array([1.0, 3.0]), 0.1, 0.8
+    path = positions(SGD(learning_rate=rate, momentum=momentum), quadratic(curvatures), np.array([2.0, -1.0]), 8)
+    theta, velocity = path[0], np.zeros(2)
+    for point in path[1:]:
+        velocity = momentum * velocity - rate * curvatures * (theta + momentum * velocity)
+        theta = theta + velocity
+        np.testing.assert_allclose(point, theta + momentum * velocity, rtol=1e-12)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_without_momentum_is_gradient_descent(gradients, nesterov):
+    sgd = SGD(learning_rate=0.3, momentum=0.0, nesterov=nesterov)
+    path = positions(sgd, FixedGradients(gradients), np.ones(2), 8)
+    expected = positions(GradientDescent(learning_rate=0.3), FixedGradients(gradients), np.ones(2), 8)
+    np.testing.assert_array_equal(path, expected)
+
+
+@pytest.mark.parametrize("power_t", [0.0, 0.5, 2.0])
+def test_inverse_scaling(gradients, power_t):
+    solver = SGD(learning_rate=0.3, momentum=0.0, schedule="invscaling", power_t=power_t)
+    path = positions(solver, FixedGradients(gradients), np.ones(2), 8)
+    for t, step in enumerate(np.diff(path, axis=0), start=1):
+        np.testing.assert_allclose(step, -0.3 / t**power_t * gradients[t - 1], rtol=1e-12)
+
+
+def test_adaptive_schedule():
+    """Where the objective no longer falls the learning rate does, by 5 per `patience` epochs; only then it stops."""
+    flat = Function(lambda t: 1.0, lambda t: np.ones(1))
+    solver = SGD(learning_rate=0.05, momentum=0.0, schedule="adaptive")
+    path = [np.zeros(1)]
+    result = solver.minimize(
+        flat, path[0], max_iter=1000, tol=0.0, patience=3, callback=lambda r: path.append(r.x.copy())
+    )
+    rates = -np.diff(np.array(path)[:, 0])
+    assert result.success
+    np.testing.assert_allclose(rates, np.repeat(0.05 / 5.0 ** np.arange(8), 3), rtol=1e-9)
+    assert rates[-1] < 1e-6 < rates[-4]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "invscaling"])
+@pytest.mark.parametrize("patience", [2, 5])
+def test_a_flat_objective_ends_the_patience(schedule, patience):
+    flat = Function(lambda t: 1.0, lambda t: np.ones(1))
+    result = SGD(schedule=schedule).minimize(flat, np.zeros(1), max_iter=1000, tol=0.0, patience=patience)
+    assert result.success
+    assert result.nit == patience
+    assert f"for {patience} epochs" in result.message
+
+
+def test_adam(gradients):
+    """Kingma & Ba (2015), algorithm 1, with the running means written out as weighted sums of all gradients so far."""
+    rate, beta_1, beta_2, epsilon = 0.1, 0.7, 0.95, 1e-3
+    solver = Adam(learning_rate=rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    path = positions(solver, FixedGradients(gradients), np.ones(2), 8)
+    for t, step in enumerate(np.diff(path, axis=0)):
+        weights_1, weights_2 = (np.array([beta ** (t - i) for i in range(t + 1)]) for beta in (beta_1, beta_2))
+        seen = np.array(gradients[: t + 1])
+        mean, mean_square = weights_1 @ seen / weights_1.sum(), weights_2 @ seen**2 / weights_2.sum()
+        np.testing.assert_allclose(step, -rate * mean / (np.sqrt(mean_square) + epsilon), rtol=1e-11)
+
+
+# -------------------------------------------------------------------------------------------------------- mini-batches
+
+
+@pytest.mark.parametrize("name", MINI_BATCH)
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_an_epoch_takes_every_row_once(name, batch_size):
+    problem = LeastSquares()
+    SOLVERS[name](batch_size=batch_size).minimize(problem, np.zeros(3), max_iter=2, tol=0.0)
+    n_batches = -(-problem.n_samples // batch_size)
+    epochs = [np.concatenate(problem.asked[i : i + n_batches]) for i in (0, n_batches)]
+    assert len(problem.asked) == 2 * n_batches
+    assert max(len(rows) for rows in problem.asked) == batch_size
+    for rows in epochs:
+        np.testing.assert_array_equal(np.sort(rows), np.arange(problem.n_samples))
+    assert (epochs[0] != epochs[1]).any()
+    assert (epochs[0] != np.arange(problem.n_samples)).any()
+
+
+@pytest.mark.parametrize("name", MINI_BATCH)
+def test_without_shuffling_the_rows_come_in_their_order(name):
+    problem = LeastSquares()
+    SOLVERS[name](batch_size=5, shuffle=False).minimize(problem, np.zeros(3), max_iter=2, tol=0.0)
+    np.testing.assert_array_equal(np.concatenate(problem.asked), np.tile(np.arange(problem.n_samples), 2))
+
+
+@pytest.mark.parametrize("name", MINI_BATCH)
+@pytest.mark.parametrize("batch_size", ["auto", 24, 1000])
+def test_a_batch_of_all_rows_is_the_whole(name, batch_size):
+    problem = LeastSquares()
+    SOLVERS[name](batch_size=batch_size).minimize(problem, np.zeros(3), max_iter=2, tol=0.0)
+    assert problem.asked == []
+
+
+@pytest.mark.parametrize("name", MINI_BATCH)
+def test_the_order_of_rows_follows_from_the_seed(name):
+    def run(seed):
+        return SOLVERS[name](batch_size=5).minimize(LeastSquares(), np.zeros(3), max_iter=3, tol=0.0, seed=seed).x
+
+    np.testing.assert_array_equal(run(1), run(1))
+    assert (run(1) != run(2)).any()
+
+
+@pytest.mark.parametrize("name", MINI_BATCH)
+def test_mini_batches_come_to_the_minimum(name):
+    result = SOLVERS[name](batch_size=5).minimize(LeastSquares(), np.zeros(3), max_iter=500, tol=1e-9)
+    assert result.success
+    np.testing.assert_allclose(result.x, [1.0, 2.0, 3.0], atol=1e-2)
+
+
+def test_the_automatic_batch_size_is_200():
+    problem = LeastSquares(n_samples=450)
+    SGD().minimize(problem, np.zeros(3), max_iter=1, tol=0.0)
+    assert [len(rows) for rows in problem.asked] == [200, 200, 50]
+
+
+# ------------------------------------------------------------------------------------------------------------ states
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_state_that_is_passed_back_continues_the_run(name, loss):
+    objective, theta = network(loss)
+    options = {"tol": 0.0, "seed": 7, "keep_state": True}
+    solver = SOLVERS[name](batch_size=9) if name in MINI_BATCH else SOLVERS[name]()
+    whole = solver.minimize(objective, theta, max_iter=20, **options)
+    first = solver.minimize(objective, theta, max_iter=12, **options)
+    second = solver.minimize(objective, first.x, max_iter=8, state=first.state, **options)
+    np.testing.assert_array_equal(second.x, whole.x)
+    assert second.fun == whole.fun
+    assert first.nit + second.nit == whole.nit
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_state_can_be_used_twice(name):
+    objective, theta = network("squared")
+    solver, options = SOLVERS[name](), {"max_iter": 5, "tol": 0.0, "keep_state": True}
+    first = solver.minimize(objective, theta, **options)
+    one, other = (solver.minimize(objective, first.x, state=first.state, **options) for _ in range(2))
+    np.testing.assert_array_equal(one.x, other.x)
+    assert (one.x != first.x).any()
+
+
+# ------------------------------------------------------------------------------------------------- solvers as objects
+
+
+@pytest.mark.parametrize("Solver_", SOLVERS.values())
+def test_every_parameter_has_a_rule_and_can_be_set(Solver_):
+    solver = Solver_()
+    assert isinstance(solver, Solver)
+    assert set(solver.get_params()) == set(Solver_._parameter_constraints)
+    assert set(solver.get_params()) == set(inspect.signature(Solver_).parameters)
+    assert clone(solver).set_params(**solver.get_params()).get_params() == solver.get_params()
+
+
+def test_objectives_fall_along_a_good_learning_rate():
+    values = []
+    objective, theta = network("squared")
+    GradientDescent(learning_rate=0.2).minimize(
+        objective, theta, max_iter=50, tol=0.0, callback=lambda r: values.append(r.fun)
+    )
+    assert all(later < earlier for earlier, later in pairwise(values))
