@@ -1,0 +1,86 @@
+"""Which solver is the quickest to a good optimum, by loss, rows and parameters? The table behind `solver="auto"`.
+
+Each solver fits the same problem from the same random weights with its default settings, as a user would, up to
+`max_iter` iterations; the times are those of whole fits, medians over seeds, in turn in one run. A solver counts as
+good where its objective is within 2 % of the lowest of all. The last columns name the fastest good one, and what "auto"
+takes.
+
+    python docs/benchmarks/solver_choice.py [--seeds 3] [--rows 200 2000 20000] [--inputs 10 50] [--units 5 20 50]
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+from sklearn.datasets import make_classification, make_friedman1
+from threadpoolctl import threadpool_limits
+
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+
+SOLVERS = ["lm", "lbfgs", "adam"]
+GOOD = 1.02  # an objective within 2 % of the lowest
+
+
+def make_problem(kind, n_samples, n_features):
+    """Return an estimator class and data to fit."""
+    if kind == "squared error":
+        X, y = make_friedman1(n_samples, n_features, noise=1.0, random_state=0)
+        return TwoLayerRegressor, X, y
+    X, y = make_classification(
+        n_samples, n_features, n_informative=8, n_redundant=0, n_clusters_per_class=4, random_state=0
+    )
+    return TwoLayerClassifier, X, y
+
+
+def fit(Estimator, X, y, **parameters):
+    """Return the seconds and the objective of one fit."""
+    estimator = Estimator(**parameters)
+    began = time.perf_counter()
+    estimator.fit(X, y)
+    return time.perf_counter() - began, estimator.loss_
+
+
+def measure(kind, n_samples, n_features, n_units, n_seeds, max_iter):
+    """Return for each solver the median seconds and objective, and what "auto" takes."""
+    Estimator, X, y = make_problem(kind, n_samples, n_features)
+    results = {name: [] for name in SOLVERS}
+    for seed in range(n_seeds):
+        for name in SOLVERS:
+            common = {"hidden_units": n_units, "random_state": seed, "max_iter": max_iter}
+            results[name].append(fit(Estimator, X, y, solver=name, **common))
+    chosen = Estimator(hidden_units=n_units, max_iter=1).fit(X, y).solver_
+    return {name: np.median(runs, axis=0) for name, runs in results.items()}, type(chosen).__name__
+
+
+def print_row(kind, n_samples, n_features, n_units, medians, auto):
+    """Print one line of the table."""
+    lowest = min(objective for _, objective in medians.values())
+    good = {name: seconds for name, (seconds, objective) in medians.items() if objective <= GOOD * lowest}
+    n_parameters = (n_features + 1) * n_units + n_units + 1
+    cells = "  ".join(f"{seconds:8.3f} {objective / lowest:7.3f}" for seconds, objective in medians.values())
+    best = min(good, key=good.__getitem__)
+    print(f"{kind:14} {n_samples:8} {n_features:6} {n_units:5} {n_parameters:6}  {cells}  {best:6} {auto}", flush=True)
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", default=[200, 2000, 20000])
+    parser.add_argument("--inputs", type=int, nargs="+", default=[10, 50])
+    parser.add_argument("--units", type=int, nargs="+", default=[5, 20, 50])
+    parser.add_argument("--max-iter", type=int, default=200)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    print("1 BLAS thread; seconds, and the objective relative to the lowest")
+    heads = "  ".join(f"{name:>8} {'J':>7}" for name in SOLVERS)
+    print(f"{'loss':14} {'rows':>8} {'inputs':>6} {'units':>5} {'params':>6}  {heads}  best   auto")
+    with threadpool_limits(1):
+        for kind in ("squared error", "log loss"):
+            for case in ((n, d, h) for n in options.rows for d in options.inputs for h in options.units):
+                print_row(kind, *case, *measure(kind, *case, options.seeds, options.max_iter))
+
+
+if __name__ == "__main__":
+    main()
