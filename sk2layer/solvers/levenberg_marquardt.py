@@ -8,7 +8,7 @@ quadratic.
 
 The damping follows the gain ratio, the actual by the predicted decrease of the objective (Nielsen 1999): it falls where
 the quadratic model predicts well, and grows faster and faster while steps are refused. No step is taken that does not
-lower the objective.
+lower the objective, except in its last digits, where what is lowered is the gradient.
 
 The objective needs one method beyond those of `base`:
 
@@ -134,7 +134,7 @@ class LevenbergMarquardt(Solver):
                 break
             next_model = QuadraticModel(objective, trial.x, exact=self.exact_hessian)
             # Where the objective has no digits left to fall by, the gradient may have, and must then fall itself.
-            if trial.fun == value and not _largest(next_model) < _largest(model):
+            if trial.fun >= value and not _largest(next_model) < _largest(model):
                 success, message = _stuck(model)
                 break
             state["decrease"] = (value - trial.fun) / max(abs(value), np.finfo(np.float64).tiny)
@@ -163,22 +163,26 @@ def _lower(
 ) -> OptimizeResult | None:
     """Return a point with a lower objective and adapt the damping, or None where there is none to be found.
 
-    Where the predicted decrease is below the rounding of the objective, an equal objective will do.
+    Where the predicted decrease is below the rounding of the objective, an objective that is equal to rounding will do.
     """
-    growth = 2.0
+    growth, rounding = 2.0, 4.0 * np.finfo(theta.dtype).eps * abs(value)
+    damping = state["damping"]
     for _ in range(MAX_TRIALS):
         step = model.step(state["damping"])
         if step is not None:
             trial = (theta + step.step).astype(theta.dtype)
             trial_value = objective.value(trial)
-            if not step.predicted > np.finfo(theta.dtype).eps * abs(value):  # nor where it is not a number
-                return OptimizeResult(x=trial, fun=trial_value) if trial_value <= value else None
+            if not step.predicted > rounding:  # nor where it is not a number
+                if trial_value <= value + rounding:
+                    return OptimizeResult(x=trial, fun=trial_value)
+                break
             if trial_value < value:
                 gain_ratio = (value - trial_value) / step.predicted
                 state["damping"] *= max(1.0 / 3.0, 1.0 - (2.0 * gain_ratio - 1.0) ** 3)
                 return OptimizeResult(x=trial, fun=trial_value)
         state["damping"] *= growth
         growth *= 2.0
+    state["damping"] = damping  # a fit that goes on from here finds the same
     return None
 
 
