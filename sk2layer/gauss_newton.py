@@ -26,11 +26,15 @@ each other and its own output weights:
     hidden, hidden     sum_i  (x_f x_g) g''(z1_a) (W2 delta)_a      for the same unit a
     hidden, output     sum_i  x_f g'(z1_a) delta_o                  for the same unit a
 
+Both matrices have few different elements: each is a gather from one flat array of sums, those above. The remainder is
+added to some of them.
+
 Conventions: a block of n rows is held with samples in columns, so that products run along contiguous memory.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,12 +44,47 @@ from scipy.linalg.blas import get_blas_funcs
 from ._typing import Array
 from .network import Shape
 
-PAIR_COLUMNS = 256
+PAIR_COLUMNS = 512
 """Samples for which products of pairs are formed at a time, so that they are still in cache when they are used."""
 
-
-ROW_COLUMNS = 64
+ROW_COLUMNS = 256
 """The same for rows of the Jacobian, of which there are more."""
+
+
+class Inputs(NamedTuple):
+    """A block of n rows of X, ready for sums: it does not change with the weights.
+
+    Attributes
+    ----------
+    columns : ndarray of shape (d + 1, n)
+        The inputs and a row of ones.
+    pairs : list of ndarray of shape ((d + 1) (d + 2) / 2, up to PAIR_COLUMNS)
+        Their `pairs`, part by part.
+    """
+
+    columns: Array
+    pairs: list[Array]
+
+    @classmethod
+    def of(cls, X: Array) -> "Inputs":
+        """Return them for rows of shape (n, d)."""
+        columns = np.ones((X.shape[1] + 1, X.shape[0]), X.dtype)
+        columns[:-1] = X.T
+        parts = range(0, X.shape[0], PAIR_COLUMNS)
+        return cls(columns, [pairs(columns[:, start : start + PAIR_COLUMNS]) for start in parts])
+
+    @staticmethod
+    def width(n_features: int) -> int:
+        """Return the number of elements for each row."""
+        return (n_features + 1) * (n_features + 4) // 2
+
+    def parts(self) -> Iterator[tuple[slice, Array]]:
+        """Yield the columns of each part, and the pairs there."""
+        start = 0
+        for part in self.pairs:
+            stop = start + part.shape[1]
+            yield slice(start, stop), part
+            start = stop
 
 
 class Block(NamedTuple):
@@ -53,10 +92,7 @@ class Block(NamedTuple):
 
     Attributes
     ----------
-    inputs : ndarray of shape (d + 1, n)
-        The inputs and a row of ones.
-    input_pairs : list of ndarray of shape ((d + 1) (d + 2) / 2, up to PAIR_COLUMNS)
-        Their `pairs`, part by part.
+    inputs : Inputs
     hidden : ndarray of shape (h + 1, n)
         The hidden values and a row of ones.
     slopes, bends : ndarray of shape (h, n)
@@ -69,8 +105,7 @@ class Block(NamedTuple):
         The output weights.
     """
 
-    inputs: Array
-    input_pairs: list[Array]
+    inputs: Inputs
     hidden: Array
     slopes: Array
     bends: Array
@@ -78,66 +113,92 @@ class Block(NamedTuple):
     factor: Array
     W2: Array
 
-    def parts(self) -> Iterator[tuple[slice, Array]]:
-        """Yield the columns of each part of the block, and the pairs of inputs there."""
-        start = 0
-        for input_pairs in self.input_pairs:
-            stop = start + input_pairs.shape[1]
-            yield slice(start, stop), input_pairs
-            start = stop
-
-    def hidden_row(self, m: int) -> Array:
-        """Return r of the column m of the curvature's factor, shape (h, n)."""
-        return self.slopes * (self.W2 @ self.factor[:, m])
-
-    def gradient(self) -> Array:
-        """Return the gradient of the block's weighted losses, shape (n_parameters,)."""
-        hidden = self.inputs @ (self.slopes * (self.W2 @ self.delta)).T
-        output = self.hidden @ self.delta.T
-        return np.concatenate([hidden.ravel(), output.ravel()])
+    def hidden_rows(self) -> list[Array]:
+        """Return r of each column of the curvature's factor, shape (h, n)."""
+        return [self.slopes * (self.W2 @ self.factor[:, m]) for m in range(len(self.delta))]
 
 
 class CurvatureSum(ABC):
-    """Sums over row blocks that make up the Gauss-Newton matrix and the Hessian."""
+    """Sums over row blocks that make up the gradient, the Gauss-Newton matrix and the Hessian.
 
-    def __init__(self, shape: Shape, dtype: Any) -> None:
+    The subclasses say how the elements of the matrices are summed: in `self.sums`, of which element `index[i, j]`,
+    an array of shape (n_parameters, n_parameters), is that of the parameters i and j.
+    """
+
+    def __init__(self, shape: Shape, dtype: Any, n_sums: int) -> None:
+        d, h, k = shape
         self.shape, self.dtype = shape, dtype
-        self._own = np.zeros((shape.n_outputs, shape.n_hidden, shape.n_features + 1), dtype)
+        self.sums = np.zeros(n_sums, dtype)
+        self._own = np.zeros((k, h, d + 1), dtype)  # sum_i x_f g'(z1_a) delta_o
+        self._bends = np.zeros((h, (d + 1) * (d + 2) // 2), dtype, order="F")
+        self._output_gradient = np.zeros((h + 1, k), dtype)
+        self._W2 = np.zeros((h, k), dtype)
         self._syrk, self._gemm = get_blas_funcs(("syrk", "gemm"), dtype=dtype)
         self._buffers: dict[tuple[int, int], Array] = {}
 
-    @abstractmethod
-    def add(self, block: Block) -> None:
-        """Add a block of rows."""
+    def clear(self) -> None:
+        """Start from zero."""
+        for array in (self.sums, self._own, self._bends, self._output_gradient):
+            array[...] = 0.0
 
-    @abstractmethod
-    def gauss_newton(self) -> Array:
-        """Return the Gauss-Newton matrix in float64, shape (n_parameters, n_parameters)."""
-
-    @abstractmethod
-    def _bend_sums(self) -> Array:
-        """Return sum_i (x_f x_g) g''(z1_a) (W2 delta)_a, shape (n_hidden, (d + 1) (d + 2) / 2)."""
-
-    def hessian(self, gauss_newton: Array) -> Array:
-        """Return the Hessian, given the Gauss-Newton matrix; the two differ in few places."""
-        d, h, k = self.shape
-        n_hidden = (d + 1) * h
-        hessian = gauss_newton.copy()
-        bends = self._bend_sums()[:, _pair_index(d + 1)]
-        for a in range(h):
-            hessian[a:n_hidden:h, a:n_hidden:h] += bends[a]
-            own = slice(n_hidden + a * k, n_hidden + (a + 1) * k)
-            hessian[own, a:n_hidden:h] += self._own[:, a]
-            hessian[a:n_hidden:h, own] += self._own[:, a].T
-        return hessian
-
-    def _add_own(self, block: Block) -> None:
+    def add(self, block: Block, *, exact: bool) -> None:
+        """Add a block of rows; `exact`: also to what only the Hessian needs."""
+        self._add(block)
+        self._W2 = block.W2
+        self._output_gradient += block.hidden @ block.delta.T
         for o, delta in enumerate(block.delta):
-            self._own[o] += (block.slopes * delta) @ block.inputs.T
+            self._own[o] += (block.slopes * delta) @ block.inputs.columns.T
+        if exact:
+            bends = block.bends * (block.W2 @ block.delta)
+            for part, input_pairs in block.inputs.parts():
+                self._add_product(self._bends, bends[:, part], input_pairs)
 
-    def _add_product(self, total: Array, A: Array, B: Array) -> Array:
-        """Return total + A @ B.T; total is in Fortran order, so that BLAS adds in place."""
-        return self._gemm(1.0, A.T, B.T, beta=1.0, c=total, trans_a=1, overwrite_c=1)
+    def merge(self, other: "CurvatureSum") -> None:
+        """Add the sums over other rows."""
+        self.sums += other.sums
+        self._own += other._own
+        self._bends += other._bends
+        self._output_gradient += other._output_gradient
+        self._W2 = other._W2
+
+    def gradient(self) -> Array:
+        """Return the gradient of the weighted losses, shape (n_parameters,)."""
+        hidden = np.einsum("ao,oaf->fa", self._W2, self._own)
+        return np.concatenate([hidden.ravel(), self._output_gradient.ravel()])
+
+    def gauss_newton(self, out: Array | None = None) -> Array:
+        """Return the Gauss-Newton matrix in float64, shape (n_parameters, n_parameters)."""
+        return self.sums.astype(np.float64, copy=False).take(self.index, out=out, mode="clip")
+
+    def hessian(self, out: Array | None = None) -> Array:
+        """Return the Hessian in float64, shape (n_parameters, n_parameters)."""
+        bend_index, own_index = self._remainder_index
+        sums = self.sums.astype(np.float64)
+        sums[bend_index] += self._bends
+        sums[own_index] += self._own
+        return sums.take(self.index, out=out, mode="clip")
+
+    @abstractmethod
+    def _add(self, block: Block) -> None:
+        """Add a block of rows to `self.sums`."""
+
+    @cached_property
+    @abstractmethod
+    def index(self) -> NDArray[np.intp]:
+        """Where the elements of the matrices are in `self.sums`."""
+
+    @cached_property
+    def _remainder_index(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where in `self.sums` the bends and the own products belong, each in the shape they have."""
+        d, h, k = self.shape
+        f, g = np.triu_indices(d + 1)
+        a, o = np.arange(h)[:, np.newaxis], np.arange(k)[:, np.newaxis, np.newaxis]
+        output = (d + 1) * h + a * k + o
+        return self.index[f * h + a, g * h + a], self.index[np.arange(d + 1) * h + a, output]
+
+    def _add_product(self, total: Array, A: Array, B: Array) -> None:
+        """Add A @ B.T to total, which is in Fortran order so that BLAS adds in place."""
+        self._gemm(1.0, A.T, B.T, beta=1.0, c=total, trans_a=1, overwrite_c=1)
 
     def _buffer(self, n_rows: int, n_columns: int) -> Array:
         """Return uninitialised work space, the same in every call: fresh memory would cost more than the work in it."""
@@ -150,96 +211,88 @@ class RowSum(CurvatureSum):
     """The Gauss-Newton matrix formed from the Jacobian's rows: the plain way, for narrow layers."""
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
-        super().__init__(shape, dtype)
-        p, n_x = shape.n_parameters, (shape.n_features + 1) * (shape.n_features + 2) // 2
-        self._sum = np.zeros((p, p), dtype, order="F")
-        self._bends = np.zeros((shape.n_hidden, n_x), dtype, order="F")
+        super().__init__(shape, dtype, shape.n_parameters**2)
+        self._matrix = self.sums.reshape((shape.n_parameters, shape.n_parameters), order="F")
 
-    def add(self, block: Block) -> None:
-        """Add a block of rows."""
-        d, h, k = self.shape
-        n = block.inputs.shape[1]
+    def _add(self, block: Block) -> None:
+        hidden_rows = block.hidden_rows()
+        for start in range(0, block.hidden.shape[1], ROW_COLUMNS):
+            part = slice(start, start + ROW_COLUMNS)
+            for m, hidden_row in enumerate(hidden_rows):
+                rows = self._rows(block, hidden_row, m, part)
+                self._syrk(1.0, rows.T, beta=1.0, c=self._matrix, trans=1, overwrite_c=1)
+
+    def _rows(self, block: Block, hidden_row: Array, m: int, part: slice) -> Array:
+        (d, h, k), inputs, hidden = self.shape, block.inputs.columns[:, part], block.hidden[:, part]
+        n = inputs.shape[1]
         rows = self._buffer(self.shape.n_parameters, n)
-        hidden, output = rows[: (d + 1) * h].reshape(d + 1, h, n), rows[(d + 1) * h :].reshape(h + 1, k, n)
-        for m in range(k):
-            np.multiply(block.inputs[:, np.newaxis], block.hidden_row(m), out=hidden)
-            np.multiply(block.hidden[:, np.newaxis], block.factor[:, m], out=output)
-            self._sum = self._syrk(1.0, rows.T, beta=1.0, c=self._sum, trans=1, overwrite_c=1)
-        bends = block.bends * (block.W2 @ block.delta)
-        for part, input_pairs in block.parts():
-            self._bends = self._add_product(self._bends, bends[:, part], input_pairs)
-        self._add_own(block)
+        np.multiply(inputs[:, np.newaxis], hidden_row[:, part], out=rows[: (d + 1) * h].reshape(d + 1, h, n))
+        np.multiply(hidden[:, np.newaxis], block.factor[:, m, part], out=rows[(d + 1) * h :].reshape(h + 1, k, n))
+        return rows
 
-    def gauss_newton(self) -> Array:
-        """Return the Gauss-Newton matrix."""
-        upper = self._sum.astype(np.float64)  # below the diagonal it is zero
-        matrix = upper + upper.T
-        matrix.flat[:: len(matrix) + 1] *= 0.5
-        return matrix
-
-    def _bend_sums(self) -> Array:
-        return self._bends
+    @cached_property
+    def index(self) -> NDArray[np.intp]:
+        """Where the elements of the matrices are: the upper triangle has both."""
+        i = np.arange(self.shape.n_parameters)
+        return np.maximum.outer(i, i) * self.shape.n_parameters + np.minimum.outer(i, i)
 
 
 class PairSum(CurvatureSum):
     """The Gauss-Newton matrix formed from products of pairs."""
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
-        super().__init__(shape, dtype)
         d, h, k = shape
-        n_x, self._n_pairs = (d + 1) * (d + 2) // 2, h * (h + 1) // 2
-        # The pairs of hidden units, and below them what bends: both meet the pairs of inputs in one product.
-        self._hidden = np.zeros((self._n_pairs + h, n_x), dtype, order="F")
-        self._cross = [np.zeros((h + 1, (d + 1) * h), dtype, order="F") for _ in range(k)]
-        self._output = np.zeros((k, k, h + 1, h + 1), dtype)
+        n_x, n_h, n_hidden = (d + 1) * (d + 2) // 2, h * (h + 1) // 2, (d + 1) * h
+        self._starts = np.cumsum([0, n_h * n_x, k * (h + 1) * n_hidden, k * k * (h + 1) ** 2])
+        super().__init__(shape, dtype, int(self._starts[-1]))
+        hidden, cross, output = (self.sums[i:j] for i, j in zip(self._starts, self._starts[1:], strict=False))
+        self._hidden = hidden.reshape((n_h, n_x), order="F")
+        self._cross = [part.reshape((h + 1, n_hidden), order="F") for part in np.split(cross, k)]
+        self._output = output.reshape(k, k, h + 1, h + 1)
 
-    def add(self, block: Block) -> None:
-        """Add a block of rows."""
-        k = self.shape.n_outputs
-        hidden_rows = [block.hidden_row(m) for m in range(k)]
-        bends = block.bends * (block.W2 @ block.delta)
-        curvatures = [np.einsum("mn,pmn->pn", block.factor[o], block.factor) for o in range(k)]  # the rows of L
-        cross_rows = [block.slopes * (block.W2 @ curvature) for curvature in curvatures]
-        for part, input_pairs in block.parts():
-            self._add_hidden([row[:, part] for row in hidden_rows], bends[:, part], input_pairs)
-        for o in range(k):
-            self._add_cross(o, block.inputs, cross_rows[o], block.hidden)
-        for o, curvature in enumerate(curvatures):
+    def _add(self, block: Block) -> None:
+        hidden_rows = block.hidden_rows()
+        for part, input_pairs in block.inputs.parts():
+            self._add_hidden([row[:, part] for row in hidden_rows], input_pairs)
+        for o in range(self.shape.n_outputs):
+            curvature = np.einsum("mn,pmn->pn", block.factor[o], block.factor)  # the row o of L
+            self._add_cross(o, block.inputs.columns, block.slopes * (block.W2 @ curvature), block.hidden)
             for p in range(o + 1):
                 self._output[o, p] += (block.hidden * curvature[p]) @ block.hidden.T
-        self._add_own(block)
 
-    def _add_hidden(self, hidden_rows: list[Array], bends: Array, input_pairs: Array) -> None:
-        hidden = self._buffer(self._n_pairs + len(bends), bends.shape[1])
-        pairs(hidden_rows[0], out=hidden[: self._n_pairs])
+    def _add_hidden(self, hidden_rows: list[Array], input_pairs: Array) -> None:
+        hidden = self._buffer(len(self._hidden), input_pairs.shape[1])
+        pairs(hidden_rows[0], out=hidden)
         for row in hidden_rows[1:]:
-            hidden[: self._n_pairs] += pairs(row)
-        hidden[self._n_pairs :] = bends
-        self._hidden = self._add_product(self._hidden, hidden, input_pairs)
+            hidden += pairs(row)
+        self._add_product(self._hidden, hidden, input_pairs)
 
     def _add_cross(self, o: int, inputs: Array, v: Array, hidden: Array) -> None:
         for start in range(0, v.shape[1], ROW_COLUMNS):
             part = slice(start, start + ROW_COLUMNS)
             rows = self._buffer(len(inputs) * len(v), v[:, part].shape[1])
             np.multiply(inputs[:, np.newaxis, part], v[:, part], out=rows.reshape(len(inputs), len(v), -1))
-            self._cross[o] = self._add_product(self._cross[o], hidden[:, part], rows)
+            self._add_product(self._cross[o], hidden[:, part], rows)
 
-    def gauss_newton(self) -> Array:
-        """Return the Gauss-Newton matrix."""
-        d, h, k = self.shape
-        n_hidden = (d + 1) * h
-        matrix = np.empty((self.shape.n_parameters, self.shape.n_parameters))
-        _expand_pairs(self._hidden[: self._n_pairs], h, matrix[:n_hidden, :n_hidden])
-        for o, cross in enumerate(self._cross):
-            matrix[n_hidden + o :: k, :n_hidden] = cross
-            matrix[:n_hidden, n_hidden + o :: k] = cross.T
-            for p in range(o + 1):
-                matrix[n_hidden + o :: k, n_hidden + p :: k] = self._output[o, p]
-                matrix[n_hidden + p :: k, n_hidden + o :: k] = self._output[o, p].T
-        return matrix
-
-    def _bend_sums(self) -> Array:
-        return self._hidden[self._n_pairs :]
+    @cached_property
+    def index(self) -> NDArray[np.intp]:
+        """Where the elements of the matrices are: each pair of pairs and each cross product once."""
+        (d, h, k), p = self.shape, self.shape.n_parameters
+        n_hidden, n_pairs = (d + 1) * h, len(self._hidden)
+        _, cross_start, output_start, _ = self._starts
+        index = np.empty((p, p), np.intp)
+        # The axes of a quarter are those of its rows, (f, a) or (a, o), and those of its columns.
+        hidden = _pair_index(d + 1)[:, np.newaxis, :, np.newaxis] * n_pairs + _pair_index(h)[:, np.newaxis]
+        index[:n_hidden, :n_hidden] = hidden.reshape(n_hidden, n_hidden)
+        a, o = np.arange(h + 1)[:, np.newaxis, np.newaxis], np.arange(k)[:, np.newaxis]
+        cross = cross_start + (o * n_hidden + np.arange(n_hidden)) * (h + 1) + a
+        index[n_hidden:, :n_hidden] = cross.reshape(-1, n_hidden)
+        index[:n_hidden, n_hidden:] = index[n_hidden:, :n_hidden].T
+        outputs = np.maximum(o, o.T) * k + np.minimum(o, o.T)
+        output = output_start + (outputs[:, np.newaxis] * (h + 1) + a[..., np.newaxis]) * (h + 1)
+        output = output + np.arange(h + 1)[:, np.newaxis]
+        index[n_hidden:, n_hidden:] = output.reshape(p - n_hidden, p - n_hidden)
+        return index
 
 
 def pairs(A: Array, out: Array | None = None) -> Array:
@@ -251,21 +304,6 @@ def pairs(A: Array, out: Array | None = None) -> Array:
         np.multiply(A[a], A[a:], out=products[start : start + m - a])
         start += m - a
     return products
-
-
-def pairs_in_parts(A: Array) -> list[Array]:
-    """Return the pairs of A in contiguous parts of PAIR_COLUMNS columns."""
-    return [pairs(A[:, start : start + PAIR_COLUMNS]) for start in range(0, A.shape[1], PAIR_COLUMNS)]
-
-
-def _expand_pairs(sums: Array, n_inner: int, out: Array) -> None:
-    """Write the symmetric matrix of which `sums` has each pair (inner) of each pair (outer) once."""
-    n_outer = len(out) // n_inner
-    outer, inner = _pair_index(n_outer), _pair_index(n_inner)
-    blocks = sums.T.take(inner.ravel(), axis=1).reshape(-1, n_inner, n_inner)
-    for f in range(n_outer):
-        rows = out[f * n_inner : (f + 1) * n_inner]
-        rows.reshape(n_inner, n_outer, n_inner)[...] = blocks[outer[f]].transpose(1, 0, 2)
 
 
 def _pair_index(m: int) -> NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 Conventions: `Y` are the encoded targets and `Z` the raw predictions, both (n_samples, n_outputs). Each link is
 canonical, so the derivative of every loss by `Z` is the same expression, `inverse_link(Z) - Y`, the output delta; it is
-written once, in `Loss.losses_and_delta`, and everything below the output layer is the same code for regression and
+written once, in `Loss.delta`, and everything below the output layer is the same code for regression and
 classification.
 """
 
@@ -37,12 +37,16 @@ class Loss(ABC):
     def curvature_factor(self, Z: Array) -> Array:
         """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
 
+    def delta(self, Y: Array, Z: Array) -> Array:
+        """Overwrite raw predictions by the derivative of the loss by them and return it."""
+        delta = self.inverse_link(Z)
+        delta -= Y
+        return delta
+
     def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
         """Return the loss of each sample and its derivative by the raw predictions, which overwrites `Z`."""
         losses = self.losses(Y, Z)
-        delta = self.inverse_link(Z)
-        delta -= Y
-        return losses, delta
+        return losses, self.delta(Y, Z)
 
 
 class HalfSquaredError(Loss):

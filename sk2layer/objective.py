@@ -8,18 +8,19 @@ bias.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ._typing import Array, Rows
 from .activations import Activation
-from .gauss_newton import Block, choose_form, pairs_in_parts
+from .gauss_newton import Block, CurvatureSum, Inputs, choose_form
 from .losses import Loss
 from .network import Shape, Workspace, backward, forward
 
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache
-PAIRS_BYTES = 2**25  # products of pairs of inputs up to 32 MiB are kept from iteration to iteration
+INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
 
 
@@ -63,7 +64,7 @@ class Objective:
         self.weight_sum = float(self.n_samples if sample_weight is None else sample_weight.sum(dtype=np.float64))
         self.block_rows = _block_rows(shape, self.dtype.itemsize, dense=isinstance(X[:0], np.ndarray))
         self.matrix_block_rows = _matrix_block_rows(shape, self.dtype.itemsize)
-        self._pairs: dict[int, list[Array]] = {}
+        self._kept_inputs: dict[int, Inputs] = {}
         self._workspaces: dict[int, Workspace] = {}
 
     def value(self, theta: Array, rows: Rows | None = None) -> float:
@@ -113,52 +114,75 @@ class Objective:
         gradient : ndarray of shape (n_parameters,)
         matrix : ndarray of shape (n_parameters, n_parameters), float64
         """
-        gradient, matrix, _ = self.curvature(theta)
-        return self.value(theta), gradient, matrix
+        total = self._curvature_sum(theta, exact=False)
+        return self.value(theta), self._gradient(theta, total), self._penalized(total.gauss_newton())
 
-    def curvature(self, theta: Array) -> tuple[Array, Array, Array]:
+    def curvature(self, theta: Array, out: tuple[Array, Array] | None = None) -> tuple[Array, Array, Array]:
         """Return the gradient of J, its Gauss-Newton matrix and its Hessian.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_parameters,)
+            The weights and biases.
+        out : two ndarrays of shape (n_parameters, n_parameters), float64, optional
+            Where to write the matrices: new memory in every iteration costs more than filling it.
 
         Returns
         -------
         gradient : ndarray of shape (n_parameters,)
         gauss_newton, hessian : ndarray of shape (n_parameters, n_parameters), float64
         """
-        gradient = (self.penalty * theta).astype(np.float64) / self.weight_sum
-        total = choose_form(self.shape)(self.shape, self.dtype)
+        total = self._curvature_sum(theta, exact=True)
+        gauss_newton, hessian = (None, None) if out is None else out
+        gauss_newton = self._penalized(total.gauss_newton(gauss_newton))
+        return self._gradient(theta, total), gauss_newton, self._penalized(total.hessian(hessian))
+
+    def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
+        total = self._total
+        total.clear()
         with np.errstate(over="ignore", invalid="ignore"):
             for rows in self._blocks(None, self.matrix_block_rows):
-                block = self._block(theta, rows)
-                gradient += block.gradient()
-                total.add(block)
-        gauss_newton = total.gauss_newton()
-        gauss_newton.flat[:: self.n_parameters + 1] += self.penalty / self.weight_sum
-        return gradient.astype(self.dtype), gauss_newton, total.hessian(gauss_newton)
+                total.add(self._block(theta, rows), exact=exact)
+        return total
+
+    @cached_property
+    def _total(self) -> CurvatureSum:
+        return choose_form(self.shape)(self.shape, self.dtype)
+
+    def _gradient(self, theta: Array, total: CurvatureSum) -> Array:
+        return total.gradient() + self.penalty * theta * (1.0 / self.weight_sum)
+
+    def _penalized(self, matrix: Array) -> Array:
+        matrix.flat[:: self.n_parameters + 1] += self.penalty / self.weight_sum
+        return matrix
 
     def _block(self, theta: Array, rows: slice) -> Block:
-        """Return what a block of rows contributes to second derivatives; sparse rows become dense here."""
-        X, weights, activation = self.X[rows], self.shape.unpack(theta), self.activation
-        work = Workspace.empty(X.shape[0], self.shape, self.dtype)
-        Z2 = forward(X, weights, activation, work)
-        factor = self.loss.curvature_factor(Z2) * np.sqrt(self._share(rows))[..., np.newaxis]
-        _, delta = self.loss.losses_and_delta(self.Y[rows], Z2)
-        delta *= self._share(rows)
-        hidden = _with_ones(work.A1)
+        """Return what a block of rows contributes to second derivatives: the forward pass with samples in columns."""
+        (d, h, k), inputs = self.shape, self._inputs(rows)
+        hidden_layer, output_layer = theta[: (d + 1) * h].reshape(d + 1, h), theta[(d + 1) * h :].reshape(h + 1, k)
+        hidden = np.ones((h + 1, inputs.columns.shape[1]), self.dtype)
+        np.matmul(hidden_layer.T, inputs.columns, out=hidden[:-1])
+        self.activation.apply(hidden[:-1])
         slopes = np.ones_like(hidden[:-1])
-        activation.multiply_by_derivative(slopes, hidden[:-1].copy())
-        bends = activation.second_derivative(hidden[:-1], slopes)
-        inputs = _with_ones(X if isinstance(X, np.ndarray) else X.toarray())
+        self.activation.multiply_by_derivative(slopes, hidden[:-1].copy())
+        bends = self.activation.second_derivative(hidden[:-1], slopes)
+        Z2 = (output_layer.T @ hidden).T
+        factor = self.loss.curvature_factor(Z2) * np.sqrt(self._share(rows))[..., np.newaxis]
         factor = np.ascontiguousarray(factor.transpose(1, 2, 0), dtype=self.dtype)
-        input_pairs = self._input_pairs(rows, inputs)
-        return Block(inputs, input_pairs, hidden, slopes, bends, delta.T, factor, weights.W2)
+        delta = self.loss.delta(self.Y[rows], Z2)
+        delta *= self._share(rows)
+        return Block(inputs, hidden, slopes, bends, delta.T, factor, output_layer[:-1])
 
-    def _input_pairs(self, rows: slice, inputs: Array) -> list[Array]:
-        """Return the products of pairs of inputs, which do not change; kept where all of them fit."""
-        if len(inputs) * (len(inputs) + 1) // 2 * self.n_samples * self.dtype.itemsize > PAIRS_BYTES:
-            return pairs_in_parts(inputs)
-        if rows.start not in self._pairs:
-            self._pairs[rows.start] = pairs_in_parts(inputs)
-        return self._pairs[rows.start]
+    def _inputs(self, rows: slice) -> Inputs:
+        """Return the inputs and their pairs, kept where those of all rows fit; sparse rows become dense here."""
+        keep = Inputs.width(self.shape.n_features) * self.n_samples * self.dtype.itemsize <= INPUTS_BYTES
+        inputs = self._kept_inputs.get(rows.start)
+        if inputs is None:
+            X = self.X[rows]
+            inputs = Inputs.of(X if isinstance(X, np.ndarray) else X.toarray())
+        if keep:
+            self._kept_inputs[rows.start] = inputs
+        return inputs
 
     def _share(self, rows: slice) -> Any:
         """Return each row's share of the total weight, to multiply (n_rows, n_outputs)."""
@@ -220,10 +244,3 @@ def _matrix_block_rows(shape: Shape, itemsize: int) -> int:
     d, h, _ = shape
     widths = (d + 1) * (d + 2) // 2 + h * (h + 1) // 2 + (d + 1) * h
     return int(np.clip(8 * BLOCK_BYTES // (itemsize * widths), 256, 2048))
-
-
-def _with_ones(A: Array) -> Array:
-    """Return A with samples in columns and a row of ones, shape (m + 1, n_samples)."""
-    columns = np.ones((A.shape[1] + 1, A.shape[0]), A.dtype)
-    columns[:-1] = A.T
-    return columns

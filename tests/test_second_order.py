@@ -93,7 +93,8 @@ def test_the_forms_agree_in_any_blocks(loss, k, monkeypatch):
     for form, n_rows in itertools.product([RowSum, PairSum], [700, 333, 64]):
         monkeypatch.setattr("sk2layer.objective.choose_form", lambda shape, form=form: form)
         objective.matrix_block_rows = n_rows
-        objective._pairs.clear()
+        objective._kept_inputs.clear()
+        vars(objective).pop("_total", None)
         matrices.append(objective.curvature(theta)[1:])
     for gauss_newton, hessian in matrices[1:]:
         np.testing.assert_allclose(gauss_newton, matrices[0][0], rtol=0, atol=1e-14)
@@ -103,11 +104,11 @@ def test_the_forms_agree_in_any_blocks(loss, k, monkeypatch):
 def test_pairs_of_inputs_that_do_not_fit_are_computed_anew(monkeypatch):
     objective, theta = make_objective(HalfSquaredError, 1)
     kept = objective.curvature(theta)[1]
-    monkeypatch.setattr("sk2layer.objective.PAIRS_BYTES", 0)
+    monkeypatch.setattr("sk2layer.objective.INPUTS_BYTES", 0)
     other, _ = make_objective(HalfSquaredError, 1)
     np.testing.assert_array_equal(other.curvature(theta)[1], kept)
-    assert objective._pairs
-    assert not other._pairs
+    assert objective._kept_inputs
+    assert not other._kept_inputs
 
 
 def test_sparse_rows_have_the_matrices_of_dense_ones():
@@ -153,7 +154,7 @@ class Residuals:
     def value(self, theta):
         return 0.5 * float(self.residuals(theta) @ self.residuals(theta))
 
-    def curvature(self, theta):
+    def curvature(self, theta, out=None):
         r, J = self.residuals(theta), self.jacobian(theta)
         return J.T @ r, J.T @ J, J.T @ J + self.second(theta, r)
 
@@ -215,7 +216,7 @@ def test_a_matrix_that_is_not_definite_is_damped_until_it_is():
 
 def test_no_matrix_that_can_be_factorised_is_said_honestly():
     class Broken(Residuals):
-        def curvature(self, theta):
+        def curvature(self, theta, out=None):
             return np.ones(2), np.full((2, 2), np.nan), np.full((2, 2), np.nan)
 
     problem = Broken(lambda t: t, None, None)

@@ -49,7 +49,7 @@ class Projected:
         """Return the objective."""
         return self.objective.value(self.complete(theta))
 
-    def curvature(self, theta):
+    def curvature(self, theta, out=None):
         """Return the gradient, the Gauss-Newton matrix and the Hessian."""
         gradient, gauss_newton, hessian = self.objective.curvature(self.complete(theta))
         return gradient[: self.n_hidden], self._schur(gauss_newton), self._schur(hessian)

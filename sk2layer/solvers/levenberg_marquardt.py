@@ -12,7 +12,7 @@ lower the objective, except in its last digits, where what is lowered is the gra
 
 The objective needs one method beyond those of `base`:
 
-    .curvature(theta) -> (gradient, gauss_newton, hessian)                        matrices (n, n) in float64
+    .curvature(theta, out) -> (gradient, gauss_newton, hessian)       matrices (n, n) in float64, written to `out`
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -34,13 +34,27 @@ class Step(NamedTuple):
     predicted: float
 
 
-class QuadraticModel:
-    """The objective around theta by its second derivatives, as matrices."""
+class Memory(NamedTuple):
+    """Three matrices, the same in every iteration: new memory costs more than filling it."""
 
-    def __init__(self, objective: Any, theta: Vector, *, exact: bool) -> None:
-        gradient, gauss_newton, hessian = objective.curvature(theta)
+    gauss_newton: Vector
+    hessian: Vector
+    damped: Vector
+
+    @classmethod
+    def of(cls, n_parameters: int) -> "Memory":
+        """Return uninitialised memory."""
+        return cls(*(np.empty((n_parameters, n_parameters)) for _ in range(3)))
+
+
+class QuadraticModel:
+    """The objective around theta by its second derivatives, as matrices in `memory`."""
+
+    def __init__(self, objective: Any, theta: Vector, memory: Memory, *, exact: bool) -> None:
+        gradient, gauss_newton, hessian = objective.curvature(theta, out=memory[:2])
         self.gradient = gradient.astype(np.float64)
         self.matrices = [hessian, gauss_newton] if exact else [gauss_newton]
+        self.damped = memory.damped
 
     @property
     def scale(self) -> float:
@@ -50,7 +64,7 @@ class QuadraticModel:
     def step(self, damping: float) -> Step | None:
         """Return the damped step, or None where no matrix is positive definite in floating-point arithmetic."""
         while True:
-            factor, info = _cholesky(self.matrices[0], damping)
+            factor, info = self._cholesky(self.matrices[0], damping)
             if info == 0:
                 step = -dpotrs(factor, self.gradient, lower=1)[0]
                 # -g.T s - 1/2 s.T B s, with B s = -g - damping s
@@ -60,11 +74,10 @@ class QuadraticModel:
                 return None
             del self.matrices[0]
 
-
-def _cholesky(matrix: Vector, damping: float) -> tuple[Vector, int]:
-    damped = matrix.copy()
-    damped.flat[:: len(matrix) + 1] += damping
-    return dpotrf(damped.T, lower=1, clean=0, overwrite_a=1)
+    def _cholesky(self, matrix: Vector, damping: float) -> tuple[Vector, int]:
+        np.copyto(self.damped, matrix)
+        self.damped.flat[:: len(matrix) + 1] += damping
+        return dpotrf(self.damped.T, lower=1, clean=0, overwrite_a=1)
 
 
 class LevenbergMarquardt(Solver):
@@ -124,7 +137,8 @@ class LevenbergMarquardt(Solver):
         if diverged(value, theta):
             message = "the objective is not finite"
             return OptimizeResult(x=theta, fun=value, nit=0, success=False, message=message, state=state)
-        model = QuadraticModel(objective, theta, exact=self.exact_hessian)
+        memory = Memory.of(len(theta))
+        model = QuadraticModel(objective, theta, memory, exact=self.exact_hessian)
         state = {"damping": self.damping * model.scale, "decrease": np.inf} if state is None else dict(state)
         n_iter, (success, message) = 0, _converged(model, state, tol)
         while not message and n_iter < max_iter:
@@ -132,7 +146,7 @@ class LevenbergMarquardt(Solver):
             if trial is None:
                 success, message = _stuck(model)
                 break
-            next_model = QuadraticModel(objective, trial.x, exact=self.exact_hessian)
+            next_model = QuadraticModel(objective, trial.x, memory, exact=self.exact_hessian)
             # Where the objective has no digits left to fall by, the gradient may have, and must then fall itself.
             if trial.fun >= value and not _largest(next_model) < _largest(model):
                 success, message = _stuck(model)
