@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length
@@ -29,6 +30,7 @@ from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
 from .solvers.base import OUT_OF_ITERATIONS
+from .threads import one_blas_thread, thread_budget
 from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, run_starts
 
 DEFAULT_ALPHA = 1.0
@@ -225,7 +227,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         scaling = self._take_in(running, data, shape, targets)
         problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha())
         solver = self._make_solver(data.X.shape[0], shape, targets)
-        outcome = self._minimize(solver, problem, start, state, seed)
+        with one_blas_thread():
+            outcome = self._minimize(solver, problem, start, state, seed)
         self._store(outcome, problem, solver, targets)
         self._stream: Stream | None = None
         if solver.supports_partial_fit:
@@ -276,6 +279,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             activation=self.activation,
             loss=targets.loss,
             alpha=alpha,
+            n_threads=thread_budget(self.n_jobs, min(self.n_init, effective_n_jobs(self.n_jobs))),
         )
 
     def _minimize(

@@ -131,7 +131,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Whether `fit` goes on from the last fit: exactly as if it had not stopped, if the data and the parameters other
         than `max_iter` are the same, and otherwise from its weights. Of several starts only the best is gone on with.
     n_jobs : int, optional
-        The number of processes that share the starts.
+        The number of processes that share the starts of `n_init`, and of threads that share the rows where they are
+        many; None is one process, and as many threads as BLAS may use. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False

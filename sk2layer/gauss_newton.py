@@ -39,7 +39,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import get_blas_funcs
 
 from ._typing import Array
 from .network import Shape
@@ -130,11 +129,10 @@ class CurvatureSum(ABC):
         self.shape, self.dtype = shape, dtype
         self.sums = np.zeros(n_sums, dtype)
         self._own = np.zeros((k, h, d + 1), dtype)  # sum_i x_f g'(z1_a) delta_o
-        self._bends = np.zeros((h, (d + 1) * (d + 2) // 2), dtype, order="F")
+        self._bends = np.zeros((h, (d + 1) * (d + 2) // 2), dtype)
         self._output_gradient = np.zeros((h + 1, k), dtype)
         self._W2 = np.zeros((h, k), dtype)
-        self._syrk, self._gemm = get_blas_funcs(("syrk", "gemm"), dtype=dtype)
-        self._buffers: dict[tuple[int, int], Array] = {}
+        self._buffers: dict[tuple[str, int, int], Array] = {}
 
     def clear(self) -> None:
         """Start from zero."""
@@ -197,14 +195,15 @@ class CurvatureSum(ABC):
         return self.index[f * h + a, g * h + a], self.index[np.arange(d + 1) * h + a, output]
 
     def _add_product(self, total: Array, A: Array, B: Array) -> None:
-        """Add A @ B.T to total, which is in Fortran order so that BLAS adds in place."""
-        self._gemm(1.0, A.T, B.T, beta=1.0, c=total, trans_a=1, overwrite_c=1)
+        """Add A @ B.T to total; NumPy lets other threads run meanwhile, unlike SciPy's functions of BLAS."""
+        total += np.matmul(A, B.T, out=self._buffer("product", *total.shape))
 
-    def _buffer(self, n_rows: int, n_columns: int) -> Array:
+    def _buffer(self, name: str, n_rows: int, n_columns: int) -> Array:
         """Return uninitialised work space, the same in every call: fresh memory would cost more than the work in it."""
-        if (n_rows, n_columns) not in self._buffers:
-            self._buffers[n_rows, n_columns] = np.empty((n_rows, n_columns), self.dtype)
-        return self._buffers[n_rows, n_columns]
+        key = (name, n_rows, n_columns)
+        if key not in self._buffers:
+            self._buffers[key] = np.empty((n_rows, n_columns), self.dtype)
+        return self._buffers[key]
 
 
 class RowSum(CurvatureSum):
@@ -212,7 +211,7 @@ class RowSum(CurvatureSum):
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
         super().__init__(shape, dtype, shape.n_parameters**2)
-        self._matrix = self.sums.reshape((shape.n_parameters, shape.n_parameters), order="F")
+        self._matrix = self.sums.reshape(shape.n_parameters, shape.n_parameters)
 
     def _add(self, block: Block) -> None:
         hidden_rows = block.hidden_rows()
@@ -220,19 +219,19 @@ class RowSum(CurvatureSum):
             part = slice(start, start + ROW_COLUMNS)
             for m, hidden_row in enumerate(hidden_rows):
                 rows = self._rows(block, hidden_row, m, part)
-                self._syrk(1.0, rows.T, beta=1.0, c=self._matrix, trans=1, overwrite_c=1)
+                self._add_product(self._matrix, rows, rows)  # for which NumPy takes BLAS's symmetric product
 
     def _rows(self, block: Block, hidden_row: Array, m: int, part: slice) -> Array:
         (d, h, k), inputs, hidden = self.shape, block.inputs.columns[:, part], block.hidden[:, part]
         n = inputs.shape[1]
-        rows = self._buffer(self.shape.n_parameters, n)
+        rows = self._buffer("rows", self.shape.n_parameters, n)
         np.multiply(inputs[:, np.newaxis], hidden_row[:, part], out=rows[: (d + 1) * h].reshape(d + 1, h, n))
         np.multiply(hidden[:, np.newaxis], block.factor[:, m, part], out=rows[(d + 1) * h :].reshape(h + 1, k, n))
         return rows
 
     @cached_property
     def index(self) -> NDArray[np.intp]:
-        """Where the elements of the matrices are: the upper triangle has both."""
+        """Where the elements of the matrices are: the lower triangle has both."""
         i = np.arange(self.shape.n_parameters)
         return np.maximum.outer(i, i) * self.shape.n_parameters + np.minimum.outer(i, i)
 
@@ -246,8 +245,8 @@ class PairSum(CurvatureSum):
         self._starts = np.cumsum([0, n_h * n_x, k * (h + 1) * n_hidden, k * k * (h + 1) ** 2])
         super().__init__(shape, dtype, int(self._starts[-1]))
         hidden, cross, output = (self.sums[i:j] for i, j in zip(self._starts, self._starts[1:], strict=False))
-        self._hidden = hidden.reshape((n_h, n_x), order="F")
-        self._cross = [part.reshape((h + 1, n_hidden), order="F") for part in np.split(cross, k)]
+        self._hidden = hidden.reshape(n_x, n_h)
+        self._cross = [part.reshape(n_hidden, h + 1) for part in np.split(cross, k)]
         self._output = output.reshape(k, k, h + 1, h + 1)
 
     def _add(self, block: Block) -> None:
@@ -261,24 +260,24 @@ class PairSum(CurvatureSum):
                 self._output[o, p] += (block.hidden * curvature[p]) @ block.hidden.T
 
     def _add_hidden(self, hidden_rows: list[Array], input_pairs: Array) -> None:
-        hidden = self._buffer(len(self._hidden), input_pairs.shape[1])
+        hidden = self._buffer("pairs", self._hidden.shape[1], input_pairs.shape[1])
         pairs(hidden_rows[0], out=hidden)
         for row in hidden_rows[1:]:
             hidden += pairs(row)
-        self._add_product(self._hidden, hidden, input_pairs)
+        self._add_product(self._hidden, input_pairs, hidden)
 
     def _add_cross(self, o: int, inputs: Array, v: Array, hidden: Array) -> None:
         for start in range(0, v.shape[1], ROW_COLUMNS):
             part = slice(start, start + ROW_COLUMNS)
-            rows = self._buffer(len(inputs) * len(v), v[:, part].shape[1])
+            rows = self._buffer("rows", len(inputs) * len(v), v[:, part].shape[1])
             np.multiply(inputs[:, np.newaxis, part], v[:, part], out=rows.reshape(len(inputs), len(v), -1))
-            self._add_product(self._cross[o], hidden[:, part], rows)
+            self._add_product(self._cross[o], rows, hidden[:, part])
 
     @cached_property
     def index(self) -> NDArray[np.intp]:
         """Where the elements of the matrices are: each pair of pairs and each cross product once."""
         (d, h, k), p = self.shape, self.shape.n_parameters
-        n_hidden, n_pairs = (d + 1) * h, len(self._hidden)
+        n_hidden, n_pairs = (d + 1) * h, self._hidden.shape[1]
         _, cross_start, output_start, _ = self._starts
         index = np.empty((p, p), np.intp)
         # The axes of a quarter are those of its rows, (f, a) or (a, o), and those of its columns.

@@ -7,7 +7,8 @@ of the rows taken, n_samples / n_rows, so that the gradient of a random part est
 bias.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -18,10 +19,32 @@ from .activations import Activation
 from .gauss_newton import Block, CurvatureSum, Inputs, choose_form
 from .losses import Loss
 from .network import Shape, Workspace, backward, forward
+from .threads import ThreadMap
 
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache
 INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
+LANE_OPERATIONS = 2**20  # rows times parameters that are worth a thread of their own
+MAX_LANES = 8  # the same whatever the number of threads: it determines the order of summation
+
+
+class Lane:
+    """A range of rows that is summed in one thread, and its work space."""
+
+    def __init__(self, rows: slice, shape: Shape, dtype: Any) -> None:
+        self.rows, self.shape, self.dtype = rows, shape, dtype
+        self._workspaces: dict[int, Workspace] = {}
+
+    @cached_property
+    def curvature_sum(self) -> CurvatureSum:
+        """The sums that make up second derivatives."""
+        return choose_form(self.shape)(self.shape, self.dtype)
+
+    def workspace(self, n_rows: int) -> Workspace:
+        """Return the work space for the passes over a block."""
+        if n_rows not in self._workspaces:
+            self._workspaces[n_rows] = Workspace.empty(n_rows, self.shape, self.dtype)
+        return self._workspaces[n_rows]
 
 
 class Objective:
@@ -41,6 +64,8 @@ class Objective:
         The strength of the L2 penalty on each parameter.
     dtype : numpy dtype
         The floating type of the computation.
+    n_threads : int
+        The number of threads that share the rows where there are many; the results do not depend on it.
     """
 
     def __init__(
@@ -54,6 +79,7 @@ class Objective:
         loss: Loss,
         penalty: Array,
         dtype: Any,
+        n_threads: int = 1,
     ) -> None:
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
         self.shape, self.activation, self.loss = shape, activation, loss
@@ -65,16 +91,21 @@ class Objective:
         self.block_rows = _block_rows(shape, self.dtype.itemsize, dense=isinstance(X[:0], np.ndarray))
         self.matrix_block_rows = _matrix_block_rows(shape, self.dtype.itemsize)
         self._kept_inputs: dict[int, Inputs] = {}
-        self._workspaces: dict[int, Workspace] = {}
+        self._lanes = self._make_lanes()
+        self._map = ThreadMap(min(n_threads, len(self._lanes)))
+
+    def _make_lanes(self) -> list[Lane]:
+        n_lanes = int(np.clip(self.n_samples * self.n_parameters // LANE_OPERATIONS, 1, MAX_LANES))
+        bounds = np.linspace(0, self.n_samples, n_lanes + 1).astype(int).tolist()
+        return [Lane(slice(i, j), self.shape, self.dtype) for i, j in itertools.pairwise(bounds)]
 
     def value(self, theta: Array, rows: Rows | None = None) -> float:
         """Return J at theta, on all rows or an estimate from some; the forward half of `value_and_gradient`.
 
         It is the same number to the last bit.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = sum(self._block_value(theta, block) for block in self._blocks(rows))
-            return total * (1.0 / self._total_weight(rows)) + self._penalty_value(theta)
+        total = sum(self._map_lanes(lambda lane, part: self._lane_value(theta, lane, part), rows))
+        return total * (1.0 / self._total_weight(rows)) + self._penalty_value(theta)
 
     def value_and_gradient(self, theta: Array, rows: Rows | None = None) -> tuple[float, Array]:
         """Return J and dJ/dtheta at theta from one forward and one backward pass.
@@ -92,15 +123,12 @@ class Objective:
         gradient : ndarray of shape (n_parameters,)
             In the floating type of theta; blocks are summed in float64.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            gradient, total, scale = None, 0.0, 1.0 / self._total_weight(rows)
-            for block in self._blocks(rows):
-                value, part = self._block_value_and_gradient(theta, block, scale)
-                total += value
-                gradient = part if gradient is None else np.add(gradient, part, dtype=np.float64)
-            gradient = np.asarray(gradient, dtype=self.dtype)
-            gradient += self.penalty * theta * (1.0 / self.weight_sum)
-            return total * scale + self._penalty_value(theta), gradient
+        scale, total, gradient = 1.0 / self._total_weight(rows), 0.0, np.zeros(self.n_parameters)
+        for value, part in self._map_lanes(lambda lane, part: self._lane_gradient(theta, lane, part, scale), rows):
+            total += value
+            gradient += part
+        gradient += self.penalty * theta * (1.0 / self.weight_sum)
+        return total * scale + self._penalty_value(theta), gradient.astype(self.dtype, copy=False)
 
     def gauss_newton(self, theta: Array) -> tuple[float, Array, Array]:
         """Return J, its gradient and its generalised Gauss-Newton matrix at theta.
@@ -138,16 +166,37 @@ class Objective:
         return self._gradient(theta, total), gauss_newton, self._penalized(total.hessian(hessian))
 
     def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
-        total = self._total
+        first, *others = self._map_lanes(lambda lane, part: self._lane_curvature(theta, lane, part, exact=exact))
+        for other in others:
+            first.merge(other)
+        return first
+
+    def _map_lanes(self, function: Callable[[Lane, Rows], Any], rows: Rows | None = None) -> list[Any]:
+        """Return function(lane, rows) of all lanes with their rows, or of the first one with the rows given."""
+        if rows is not None:
+            return [function(self._lanes[0], rows)]
+        return self._map(lambda lane: function(lane, lane.rows), self._lanes)
+
+    def _lane_value(self, theta: Array, lane: Lane, rows: Rows) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return sum(self._block_value(theta, lane, block) for block in self._blocks(rows, self.block_rows))
+
+    def _lane_gradient(self, theta: Array, lane: Lane, rows: Rows, scale: float) -> tuple[float, Array]:
+        gradient, total = None, 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block in self._blocks(rows, self.block_rows):
+                value, part = self._block_value_and_gradient(theta, lane, block, scale)
+                total += value
+                gradient = part if gradient is None else np.add(gradient, part, dtype=np.float64)
+        return total, np.asarray(gradient)
+
+    def _lane_curvature(self, theta: Array, lane: Lane, rows: Rows, *, exact: bool) -> CurvatureSum:
+        total = lane.curvature_sum
         total.clear()
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows in self._blocks(None, self.matrix_block_rows):
-                total.add(self._block(theta, rows), exact=exact)
+            for block in self._blocks(rows, self.matrix_block_rows):
+                total.add(self._block(theta, block), exact=exact)
         return total
-
-    @cached_property
-    def _total(self) -> CurvatureSum:
-        return choose_form(self.shape)(self.shape, self.dtype)
 
     def _gradient(self, theta: Array, total: CurvatureSum) -> Array:
         return total.gradient() + self.penalty * theta * (1.0 / self.weight_sum)
@@ -190,14 +239,14 @@ class Objective:
             return np.full((1, 1), 1.0 / self.weight_sum)
         return (self.sample_weight[rows] / self.weight_sum)[:, np.newaxis]
 
-    def _block_value(self, theta: Array, rows: Rows) -> float:
+    def _block_value(self, theta: Array, lane: Lane, rows: Rows) -> float:
         Y = self.Y[rows]
-        Z2 = forward(self.X[rows], self.shape.unpack(theta), self.activation, self._workspace(len(Y)))
+        Z2 = forward(self.X[rows], self.shape.unpack(theta), self.activation, lane.workspace(len(Y)))
         return self._weighted_sum(self.loss.losses(Y, Z2), rows)
 
-    def _block_value_and_gradient(self, theta: Array, rows: Rows, scale: float) -> tuple[float, Array]:
+    def _block_value_and_gradient(self, theta: Array, lane: Lane, rows: Rows, scale: float) -> tuple[float, Array]:
         X, Y, weights = self.X[rows], self.Y[rows], self.shape.unpack(theta)
-        work, gradient = self._workspace(len(Y)), np.empty_like(theta)
+        work, gradient = lane.workspace(len(Y)), np.empty_like(theta)
         losses, D2 = self.loss.losses_and_delta(Y, forward(X, weights, self.activation, work))
         D2 *= scale if self.sample_weight is None else scale * self.sample_weight[rows, np.newaxis]
         backward(X, weights, self.activation, work, D2, self.shape.unpack(gradient))
@@ -218,18 +267,12 @@ class Objective:
     def _penalty_value(self, theta: Array) -> float:
         return 0.5 * float(np.dot(self.penalty * theta, theta)) / self.weight_sum
 
-    def _blocks(self, rows: Rows | None, size: int | None = None) -> Iterator[Any]:
-        size = size or self.block_rows
+    def _blocks(self, rows: Rows, size: int) -> Iterator[Any]:
         if isinstance(rows, np.ndarray):
             yield from (rows[i : i + size] for i in range(0, len(rows), size))
         else:
-            start, stop, _ = (rows or slice(None)).indices(self.n_samples)
+            start, stop, _ = rows.indices(self.n_samples)
             yield from (slice(i, min(i + size, stop)) for i in range(start, stop, size))
-
-    def _workspace(self, n_rows: int) -> Workspace:
-        if n_rows not in self._workspaces:
-            self._workspaces[n_rows] = Workspace.empty(n_rows, self.shape, self.dtype)
-        return self._workspaces[n_rows]
 
 
 def _block_rows(shape: Shape, itemsize: int, *, dense: bool) -> int:

@@ -16,6 +16,7 @@ from .network import Shape, Weights, initial_weights, pack
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
 from .solvers import Solver
+from .threads import one_blas_thread
 
 
 class Problem:
@@ -31,6 +32,8 @@ class Problem:
         The network; `activation` by name.
     alpha : float
         The strength of the penalty on the weights.
+    n_threads : int
+        The number of threads that share the rows.
     """
 
     def __init__(
@@ -43,9 +46,10 @@ class Problem:
         activation: str,
         loss: Loss,
         alpha: float,
+        n_threads: int = 1,
     ) -> None:
         self.scaling, self.shape, self.activation, self.loss, self.alpha = scaling, shape, activation, loss, alpha
-        self.dtype = train.X.dtype
+        self.dtype, self.n_threads = train.X.dtype, n_threads
         self.train = self._standardize(train)
         self.validation = None if validation is None else self._standardize(validation)
 
@@ -69,6 +73,7 @@ class Problem:
             loss=self.loss,
             penalty=alpha * self.shape.is_weight(),
             dtype=self.dtype,
+            n_threads=self.n_threads,
         )
 
     def start(self, weights: Weights | None, seed: int) -> Array:
@@ -222,17 +227,18 @@ def run(
     """
     objective, interrupted = problem.objective(), False
     try:
-        result = settings.solver.minimize(
-            objective,
-            theta,
-            max_iter=settings.max_iter,
-            tol=settings.tol,
-            patience=settings.patience,
-            seed=run_seed,
-            callback=problem.attach(monitor),
-            state=solver_state,
-            keep_state=settings.keep_state,
-        )
+        with one_blas_thread():
+            result = settings.solver.minimize(
+                objective,
+                theta,
+                max_iter=settings.max_iter,
+                tol=settings.tol,
+                patience=settings.patience,
+                seed=run_seed,
+                callback=problem.attach(monitor),
+                state=solver_state,
+                keep_state=settings.keep_state,
+            )
     except KeyboardInterrupt:
         result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message="interrupted", state=None)
         interrupted = True

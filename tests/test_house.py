@@ -16,7 +16,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 # A module imports from earlier lines only.
 HOUSE = [
-    {"_typing", "solvers"},
+    {"_typing", "solvers", "threads"},
     {"activations", "losses"},
     {"network"},
     {"gauss_newton"},
