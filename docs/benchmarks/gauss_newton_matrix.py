@@ -6,7 +6,8 @@ penalty on the diagonal, with the rows of the Jacobian
     x_f r_a   (W1)      r_a   (b1)      a_a   (W2)      1   (b2)          r = a (1 - a) W2
 
 `Objective.gauss_newton` also returns value and gradient: its time is that of all three, from X. For the dense way it is
-given with and without the time to build the Jacobian. The ways take turns; medians, and ratios to `gauss_newton`.
+given with and without the time to build the Jacobian. With several threads, ours share the rows and leave BLAS one;
+the dense way leaves them to BLAS. The ways take turns; medians, and ratios to `gauss_newton`.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from sk2layer.activations import ACTIVATIONS
 from sk2layer.losses import HalfSquaredError
 from sk2layer.network import Shape, initial_weights
 from sk2layer.objective import Objective
+from sk2layer.threads import one_blas_thread
 
 SIZES = [(8192, 30, 30), (50000, 10, 30), (1024, 8, 20)]  # rows, inputs, hidden units
 QUICK_SIZES = [(1024, 8, 20)]
@@ -32,13 +34,15 @@ MEMORY_SIZE = (1_000_000, 10, 20)
 ALPHA = 0.01
 
 
-def make_objective(n_rows, n_features, n_hidden):
+def make_objective(n_rows, n_features, n_hidden, n_threads=1):
     """Return an objective on random data and a theta to evaluate it at."""
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((n_rows, n_features)), rng.standard_normal((n_rows, 1))
     shape, activation = Shape(n_features, n_hidden, 1), ACTIVATIONS["sigmoid"]
     network = {"shape": shape, "activation": activation, "loss": HalfSquaredError()}
-    objective = Objective(X, Y, None, **network, penalty=ALPHA * shape.is_weight(), dtype=np.float64)
+    objective = Objective(
+        X, Y, None, **network, penalty=ALPHA * shape.is_weight(), dtype=np.float64, n_threads=n_threads
+    )
     return objective, initial_weights(shape, activation, rng)
 
 
@@ -67,6 +71,12 @@ def check(objective, theta, J):
     return difference
 
 
+def gauss_newton(objective, theta):
+    """Return value, gradient and matrix as a fit computes them."""
+    with one_blas_thread():
+        return objective.gauss_newton(theta)
+
+
 def median_seconds(ways, repeats):
     """Return the median time of each way, called in turn."""
     times = {name: [] for name in ways}
@@ -81,10 +91,10 @@ def median_seconds(ways, repeats):
 
 def compare(size, threads, repeats):
     """Print the times for one size."""
-    objective, theta = make_objective(*size)
+    objective, theta = make_objective(*size, threads)
     J = dense_jacobian(objective, theta)
     ways = {
-        "gauss_newton": lambda: objective.gauss_newton(theta),
+        "gauss_newton": lambda: gauss_newton(objective, theta),
         "J.T @ J": lambda: J.T @ J,
         "dsyrk(J)": lambda: dsyrk(1.0, J.T),
         "build J, then J.T @ J": lambda: (lambda K: K.T @ K)(dense_jacobian(objective, theta)),
