@@ -313,6 +313,7 @@ def plot(all_results, path):
         _draw(ax, data_set, results)
     for ax in axes.flat[len(all_results) :]:
         ax.set_axis_off()
+    axes[0, 0].set_ylim(bottom=0.8 * LOWEST_GAP)
     for ax in axes[:, 0]:
         ax.set_ylabel("(objective - best found) / best found")
     lines = {line.get_label(): line for ax in axes.flat for line in ax.get_lines()}
@@ -335,7 +336,8 @@ def _draw(ax, data_set, results):
             for seconds, gap in gaps:
                 ax.loglog(seconds, np.maximum(gap, LOWEST_GAP), lw=0.6, alpha=0.3, **style)
         ax.loglog(*_median_curve(gaps), lw=2.0, label=name, **style)
-    ax.set(title=data_set, xlabel="seconds", ylim=(0.8 * LOWEST_GAP, None))
+    ax.set(title=data_set, xlabel="seconds")
+    ax.xaxis.set_minor_formatter("")
     ax.grid(alpha=0.3)
 
 
