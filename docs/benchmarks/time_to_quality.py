@@ -318,7 +318,7 @@ def plot(all_results, path):
         ax.set_ylabel("(objective - best found) / best found")
     lines = {line.get_label(): line for ax in axes.flat for line in ax.get_lines()}
     named = {name: line for name, line in lines.items() if not name.startswith("_")}
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=5)
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=min(5, 2 * columns))
     figure.savefig(path, dpi=110)
 
 
