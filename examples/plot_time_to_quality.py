@@ -20,15 +20,16 @@ from sklearn.preprocessing import scale
 
 from sk2layer import TwoLayerRegressor
 
-warnings.filterwarnings("ignore", category=ConvergenceWarning)  # most of these fits are cut short on purpose
+# Most of these fits are cut short on purpose.
+warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 X, y = make_friedman1(500, noise=1.0, random_state=0)
 X, y = scale(X), scale(y)
 n_hidden, alpha = 20, 0.01
 
 # %%
-# One function judges all fits by their weights: half the mean squared error plus the penalty. Both libraries minimise
-# just that, on data that are standardised; ``MLPRegressor`` adds its biases to no penalty either.
+# One function judges all fits by their weights: half the mean squared error plus the penalty on the weights, not on the
+# biases. It is what both libraries minimise on data that are standardised, and ``alpha`` means the same in both.
 
 
 def objective(model):
@@ -91,7 +92,8 @@ curves = {name: [curve(*network, seed) for seed in range(5)] for name, network i
 # is worth many of the others. Adam, which is made for data too large for anything else, is the last to come down. On
 # other data and for larger networks the order may be another: ``docs/benchmarks/time_to_quality.py`` measures it.
 
-styles = [("tab:blue", "-"), ("tab:blue", "--"), ("tab:blue", ":"), ("tab:orange", "--"), ("tab:orange", ":")]
+blue, orange = "tab:blue", "tab:orange"
+styles = [(blue, "-"), (blue, "--"), (blue, ":"), (orange, "--"), (orange, ":")]
 
 figure, ax = plt.subplots(figsize=(9, 5), layout="constrained")
 for (name, of_seeds), (color, style) in zip(curves.items(), styles, strict=True):
