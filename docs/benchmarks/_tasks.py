@@ -90,6 +90,7 @@ BUNDLED = {
     },
     "classification": {
         "breast_cancer": lambda: datasets.load_breast_cancer(return_X_y=True),
+        "iris": lambda: datasets.load_iris(return_X_y=True),
         "wine": lambda: datasets.load_wine(return_X_y=True),
         "digits": lambda: datasets.load_digits(return_X_y=True),
         "classification-2000": _generated_classes,

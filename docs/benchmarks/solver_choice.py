@@ -6,6 +6,8 @@ good where its objective is within 2 % of the lowest of all. The last columns na
 takes.
 
     python docs/benchmarks/solver_choice.py [--seeds 3] [--rows 200 2000 20000] [--inputs 10 50] [--units 5 20 50]
+
+`--quick` is a smoke run.
 """
 
 import argparse
@@ -71,7 +73,10 @@ def main():
     parser.add_argument("--inputs", type=int, nargs="+", default=[10, 50])
     parser.add_argument("--units", type=int, nargs="+", default=[5, 20, 50])
     parser.add_argument("--max-iter", type=int, default=200)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: the smallest size, one seed, few iterations")
     options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.rows, options.inputs, options.units, options.max_iter = 1, [200], [10], [5], 20
     warnings.simplefilter("ignore")
     print("1 BLAS thread; seconds, and the objective relative to the lowest")
     heads = "  ".join(f"{name:>8} {'J':>7}" for name in SOLVERS)

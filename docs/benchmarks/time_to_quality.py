@@ -2,20 +2,27 @@
 
 For each data set and seed, every method fits the same network (sigmoid hidden layer) from the same weights:
 
-1. Each method runs to its end. Its objective is followed, and the time of the whole fit taken.
-2. Two targets follow: (i) the final objective of scikit-learn's L-BFGS; (ii) the best of all its runs with this seed.
+1. Each method runs to its end: `--iterations`, or its own stopping rule before that. Its objective is followed, and the
+   time of the whole fit taken.
+2. There are up to three targets: the objective that scikit-learn's L-BFGS ends with, the one that R's nnet ends with,
+   and the best that any of scikit-learn's solvers was at.
 3. Each method that came as low is fitted again, now only up to the first iteration that reaches the target. The time of
    this whole fit, the median of several, is its time to the target; that its result reaches the target is checked.
 
-The objective is one function for all, `Task.objective`. The methods take turns, in another order for each seed. Times
-exclude imports, and each method has been warmed up. Ratios are to scikit-learn's own time to the same target, seed by
-seed: its time until it first was that low, not until it stopped. "-" means that the target was not reached, and a ratio
-of 0 that only the other method missed it.
+A time to the objective of L-BFGS, or of nnet, is compared with two times of the one who set it, seed by seed:
 
-The objective has many minima, and which of them a fit falls into is largely luck. So a third figure compares what luck
-does not: (iii) the expected time to the median of the L-BFGS objectives if a fit that does not reach it is followed by
-another from a new start: the time spent by all seeds, each until it reached the target or ended, over the number of
-seeds that reached it (Hansen et al. 2009, "expected running time"). It is read off the first runs.
+(a) its whole fit, which is what its user waits for;
+(b) its own time until it first was as low, which leaves out what it spends on the last digits.
+
+The objective is one function for all, `Task.objective`. The methods take turns, in another order for each seed. Times
+exclude imports, and each method has been warmed up. Printed are medians over seeds, in brackets the smallest and the
+largest; "seeds" is how many of them reached the target. "-" means that the target was not reached, and a ratio of 0
+that only the other method missed it.
+
+The objective has many minima, and which of them a fit falls into is largely luck. So a last figure compares what luck
+does not: the expected time to the median of the L-BFGS objectives if a fit that does not reach it is followed by
+another from a new start, which is the time spent by all seeds, each until it reached the target or ended, over the
+number of seeds that reached it (Hansen et al. 2009, "expected running time"). It is read off the first runs.
 """
 
 import argparse
@@ -36,18 +43,19 @@ from _tasks import list_data_sets, make_task
 from threadpoolctl import threadpool_info, threadpool_limits
 
 BASELINE, NNET = "scikit-learn/lbfgs", "R/nnet"
+BEST = "the best of scikit-learn"
 WITHIN = 1e-5  # a target counts as reached within this relative difference
 ENOUGH = 1.0  # seconds after which a time is not taken again
 QUICK = {"seeds": 1, "iterations": 30, "epochs": 5, "repeats": 1}
-QUICK_SETS = ["diabetes", "breast_cancer"]
+QUICK_SETS = ["diabetes", "iris"]
 
 
 class Result(NamedTuple):
-    """What a method did with one seed: its run to the end, and the seconds to the two targets."""
+    """What a method did with one seed: its run to the end, the seconds of that, and those to each target."""
 
     run: Run
-    to_lbfgs: float
-    to_best: float
+    whole: float
+    to: dict
 
 
 # ---------------------------------------------------------------------- measuring
@@ -58,11 +66,23 @@ def compare(task, methods, options):
     turn = task.seed % len(methods)
     methods = methods[turn:] + methods[:turn]
     runs = {method.name: _record(method, task, options) for method in methods}
-    lbfgs = runs[BASELINE].objective
+    whole = {method.name: _whole(method, task, runs[method.name], options) for method in methods}
+    targets = {name: runs[name].objective for name in (BASELINE, NNET) if name in runs}
+    seconds = {name: _time_to(target, methods, task, runs, options.repeats) for name, target in targets.items()}
     best = min(value for name, run in runs.items() if name.startswith("scikit-learn") for _, _, value in run.curve)
-    to_lbfgs = _time_to(lbfgs, methods, task, runs, options.repeats)
-    to_best = to_lbfgs if best > lbfgs * (1 - WITHIN) else _time_to(best, methods, task, runs, options.repeats)
-    return {name: Result(run, to_lbfgs[name], to_best[name]) for name, run in runs.items()}
+    same = best > targets[BASELINE] * (1 - WITHIN)
+    seconds[BEST] = seconds[BASELINE] if same else _time_to(best, methods, task, runs, options.repeats)
+    return {name: Result(runs[name], whole[name], {key: s[name] for key, s in seconds.items()}) for name in runs}
+
+
+def _whole(method, task, run, options):
+    """Return the seconds of a whole fit; of those that others are compared with, the median of several unwatched."""
+    if method.name not in (BASELINE, NNET):
+        return run.seconds
+    seconds = []
+    while len(seconds) < options.repeats and sum(seconds) < ENOUGH:
+        seconds.append(method.measure(task, options.iterations)[0])
+    return float(np.median(seconds))
 
 
 def _record(method, task, options):
@@ -137,7 +157,8 @@ def print_machine(options):
     print(f"CPU: {_cpu()}, {os.cpu_count()} cores; threads used: {threads}")
     print(f"Python {platform.python_version()}, {versions}; {nnet_version() or 'no R with nnet'}")
     print(f"{options.hidden} hidden units, alpha {options.alpha:g}, initial weights drawn as by {options.start}")
-    print(f"Up to {options.iterations} iterations or {options.epochs} epochs; medians of {options.seeds} seed(s)\n")
+    print(f"Up to {options.iterations} iterations or {options.epochs} epochs; medians of {options.seeds} seed(s)")
+    print(f"A target counts as reached within a relative difference of {WITHIN:g}\n")
 
 
 def _cpu():
@@ -153,28 +174,55 @@ def _print_title(task):
 
 
 def print_table(results):
-    """Print a line for each method."""
-    part = f"{'seeds':5} {'seconds':9} {'ratio':26}"
-    titles = f"{'(i) to the objective of L-BFGS':42} {'(ii) to the best of scikit-learn':42} (iii) with restarts"
-    print(f"  {'':66} {titles}")
-    print(f"  {'':20} {'objective':35} {'fit, s':9} {part} {part} {'seeds':5} {'seconds':9} ratio")
-    baselines = baseline_times(results)
-    restarts = expected_seconds(results)
+    """Print what each method ended with, and how long it took to each target."""
+    print(f"  {'':20} {'objective at the end':36} whole fit, seconds")
     for name, of_seeds in results.items():
         final = spread([result.run.objective for result in of_seeds], ".5g")
-        total = _number(np.median([result.run.seconds for result in of_seeds]), ".3g")
-        times = [result.to_lbfgs for result in of_seeds], [result.to_best for result in of_seeds]
-        parts = [_columns(*pair) for pair in zip(times, baselines, strict=True)]
-        parts.append(_restart_columns(*restarts[name], restarts[BASELINE][1], len(of_seeds)))
-        print(f"  {name:20} {final:35} {total:9} {' '.join(parts)}".rstrip())
+        print(f"  {name:20} {final:36} {spread([result.whole for result in of_seeds], '.3g')}")
+    for target in (BASELINE, NNET):
+        if target in results:
+            _print_times(results, target, f"Time to the objective that {target} ends with", baselines(results, target))
+    _print_times(results, BEST, f"Time to {BEST}, compared with its own", best_baseline(results))
+    _print_restarts(results)
     print(f"  Largest relative difference of a library's own objective from the common one: {_differences(results)}\n")
 
 
-def baseline_times(results):
-    """Return scikit-learn's own seconds to targets (i) and (ii), for each seed."""
-    peers = [of_seeds for name, of_seeds in results.items() if name.startswith("scikit-learn")]
-    to_best = [min(result.to_best for result in of_seed) for of_seed in zip(*peers, strict=True)]
-    return [result.to_lbfgs for result in results[BASELINE]], to_best
+def baselines(results, target):
+    """Return the two times of a method, seed by seed, that the others' times to its objective are compared with."""
+    whole = [result.whole for result in results[target]]
+    return {"(a) its whole fit": whole, "(b) its own time": times(results, target, target)}
+
+
+def best_baseline(results):
+    """Return the time of the solver of scikit-learn that was the first to be as low as the best of them."""
+    peers = [times(results, name, BEST) for name in results if name.startswith("scikit-learn")]
+    return {"(b) its own time": [min(of_seed) for of_seed in zip(*peers, strict=True)]}
+
+
+def times(results, name, target):
+    """Return a method's seconds to a target, for each seed."""
+    return [result.to[target] for result in results[name]]
+
+
+def _print_times(results, target, title, references):
+    print(f"  {title}")
+    heads = " ".join(f"{'ratio to ' + name:28}" for name in references)
+    print(f"  {'':20} seeds {'seconds':28} {heads}".rstrip())
+    for name in results:
+        seconds = times(results, name, target)
+        reached = f"{np.isfinite(seconds).sum()}/{len(seconds)}"
+        cells = " ".join(f"{spread(ratios(seconds, reference), '.3g'):28}" for reference in references.values())
+        print(f"  {name:20} {reached:5} {spread(seconds, '.3g'):28} {cells}".rstrip())
+
+
+def _print_restarts(results):
+    expected = expected_seconds(results)
+    print(f"  Expected time with restarts to the median of the objectives that {BASELINE} ends with")
+    print(f"  {'':20} seeds {'seconds':28} ratio to {BASELINE}")
+    for name, (reached, seconds) in expected.items():
+        of_seeds = f"{reached}/{len(results[name])}"
+        ratio = _number(seconds / expected[BASELINE][1], ".3g")
+        print(f"  {name:20} {of_seeds:5} {_number(seconds, '.3g'):28} {ratio}")
 
 
 def expected_seconds(results):
@@ -190,15 +238,6 @@ def expected_seconds(results):
     return expected
 
 
-def _restart_columns(reached, seconds, baseline, n_seeds):
-    return f"{f'{reached}/{n_seeds}':5} {_number(seconds, '.3g'):9} {_number(seconds / baseline, '.3g')}"
-
-
-def _columns(times, baseline):
-    reached = f"{np.isfinite(times).sum()}/{len(times)}"
-    return f"{reached:5} {_number(np.median(times), '.3g'):9} {spread(ratios(times, baseline), '.3g'):26}"
-
-
 def ratios(times, baseline):
     """Return the ratios seed by seed; those of two targets not reached are left out."""
     pairs = [(a, b) for a, b in zip(times, baseline, strict=True) if np.isfinite(a) or np.isfinite(b)]
@@ -207,7 +246,7 @@ def ratios(times, baseline):
 
 def spread(values, form):
     """Return the median with the smallest and the largest value."""
-    if not values:
+    if not len(values):
         return "-"
     middle, low, high = (_number(f(values), form) for f in (np.median, np.min, np.max))
     return middle if low == high else f"{middle} ({low} to {high})"
@@ -229,20 +268,38 @@ def _differences(results):
 
 def print_summary(all_results):
     """Print, for each data set, the ratios that the comparison is about."""
-    pairs = [("sk2layer/lm", BASELINE), ("sk2layer/lm", NNET), ("sk2layer/lbfgs", BASELINE), (NNET, BASELINE)]
-    titles = " ".join(f"{' / '.join(pair):36}" for pair in pairs)
-    print("Summary: time to the objective of scikit-learn's L-BFGS (i), as a ratio; below it that with restarts (iii)")
-    print(f"  {'data set':22} {titles}".rstrip())
+    print("Summary: ratios of times, as above")
+    targets = [target for target in (BASELINE, NNET) if any(target in results for results in all_results.values())]
+    heads = " ".join(f"{f'{target}: (a)':28} {'(b)':28}" for target in targets)
+    print(f"  {'':20} {'':16} {heads} with restarts")
     for data_set, results in all_results.items():
-        times = {name: [result.to_lbfgs for result in of_seeds] for name, of_seeds in results.items()}
-        restarts = {name: [seconds] for name, (_, seconds) in expected_seconds(results).items()}
-        for title, seconds in ((data_set, times), ("", restarts)):
-            cells = [spread(ratios(seconds[a], seconds[b]), ".3g") if {a, b} <= set(times) else "" for a, b in pairs]
-            print(f"  {title:22} {' '.join(f'{cell:36}' for cell in cells)}".rstrip(), flush=True)
+        expected = expected_seconds(results)
+        for name in [name for name in ("sk2layer/lm", "sk2layer/lbfgs", NNET) if name in results]:
+            cells = [
+                spread(ratios(times(results, name, target), reference), ".3g")
+                for target in targets
+                for reference in baselines(results, target).values()
+            ]
+            cells.append(_number(expected[name][1] / expected[BASELINE][1], ".3g"))
+            print(f"  {data_set:20} {name:16} {' '.join(f'{cell:28}' for cell in cells)}".rstrip(), flush=True)
+
+
+# ---------------------------------------------------------------------- drawing
+
+COLORS = {"sk2layer": "tab:blue", "scikit-learn": "tab:orange", "R": "tab:green", "PyTorch": "tab:purple"}
+STYLES = {
+    "lm": "-",
+    "nnet": "-",
+    "lbfgs": (0, (5, 1)),
+    "adam": (0, (3, 1, 1, 1)),
+    "sgd": (0, (1, 1)),
+    "gd": (0, (1, 3)),
+}
+LOWEST_GAP = 1e-5
 
 
 def plot(all_results, path):
-    """Draw the objective, less the best known, against time: a panel for each data set, a line for each seed."""
+    """Draw the gap to the best objective found against time: a panel for each data set."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -250,33 +307,46 @@ def plot(all_results, path):
 
     columns = min(3, len(all_results))
     n_rows = -(-len(all_results) // columns)
-    figure, axes = plt.subplots(n_rows, columns, figsize=(5 * columns, 4 * n_rows), squeeze=False, layout="constrained")
+    size = 5.0 * columns, 3.8 * n_rows + 0.8
+    figure, axes = plt.subplots(n_rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained")
     for ax, (data_set, results) in zip(axes.flat, all_results.items(), strict=False):
         _draw(ax, data_set, results)
     for ax in axes.flat[len(all_results) :]:
         ax.set_axis_off()
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    figure.savefig(path, dpi=120)
+    axes[0, 0].set_ylim(bottom=0.8 * LOWEST_GAP)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("(objective - best found) / best found")
+    lines = {line.get_label(): line for ax in axes.flat for line in ax.get_lines()}
+    named = {name: line for name, line in lines.items() if not name.startswith("_")}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=min(5, 2 * columns))
+    figure.savefig(path, dpi=110)
 
 
 def _draw(ax, data_set, results):
-    curves = [
-        (number, name, result.run.curve)
-        for number, (name, of_seeds) in enumerate(results.items())
-        for result in of_seeds
-    ]
-    best = min(value for _, _, curve in curves for _, _, value in curve)
-    labelled = set()
-    for number, name, curve in curves:
-        if not curve:
+    """Draw a thin line for each seed, and a thick one for the median of all seeds that have begun."""
+    best = min(value for of_seeds in results.values() for result in of_seeds for _, _, value in result.run.curve)
+    for name, of_seeds in results.items():
+        curves = [np.array(result.run.curve)[:, 1:] for result in of_seeds if result.run.curve]
+        if not curves:
             continue
-        _, seconds, values = np.transpose(curve)
-        excess = np.minimum.accumulate(values) - best
-        label = None if name in labelled else name
-        labelled.add(name)
-        ax.loglog(seconds, np.where(excess > 0, excess, np.nan), color=f"C{number}", lw=0.8, alpha=0.8, label=label)
-    ax.set(title=data_set, xlabel="seconds", ylabel="objective, less the best known")
-    ax.set_ylim(bottom=1e-4 * best)
+        library, solver = name.split("/")
+        style = {"color": COLORS[library], "linestyle": STYLES.get(solver, "-")}
+        gaps = [(seconds, np.minimum.accumulate(values) / best - 1.0) for seconds, values in (c.T for c in curves)]
+        if len(gaps) > 1:
+            for seconds, gap in gaps:
+                ax.loglog(seconds, np.maximum(gap, LOWEST_GAP), lw=0.6, alpha=0.3, **style)
+        ax.loglog(*_median_curve(gaps), lw=2.0, label=name, **style)
+    ax.set(title=data_set, xlabel="seconds")
+    ax.xaxis.set_minor_formatter("")
+    ax.grid(alpha=0.3)
+
+
+def _median_curve(gaps):
+    """Return seconds, and the median over seeds of the lowest gap until then, once all seeds have one."""
+    first = max(seconds[0] for seconds, _ in gaps)
+    grid = np.geomspace(first, max(max(seconds[-1] for seconds, _ in gaps), first), 300)
+    at = [gap[np.searchsorted(seconds, grid * (1 + 1e-12), side="right") - 1] for seconds, gap in gaps]
+    return grid, np.maximum(np.median(at, axis=0), LOWEST_GAP)
 
 
 # ---------------------------------------------------------------------- options
@@ -297,7 +367,7 @@ def parse_options(arguments):
     add("--epochs", type=int, default=500, help="the same for mini-batch solvers")
     add("--repeats", type=int, default=3, help="how often a time to a target is taken")
     add("--budget", type=float, default=120.0, metavar="SECONDS", help="stop a fit of sk2layer or PyTorch's Adam then")
-    add("--plot", metavar="FILE", help="draw the objective against time")
+    add("--plot", metavar="FILE", help="draw the gap to the best objective found against time")
     add("--quick", action="store_true", help="a smoke run: two data sets, one seed, few iterations")
     if "--quick" in arguments:
         parser.set_defaults(**QUICK, only=QUICK_SETS)

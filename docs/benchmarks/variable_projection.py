@@ -8,7 +8,7 @@ block in the full ones. So the very same solver runs on both, and what is compar
 Both start from the same weights, with the best output layer. Printed are the iterations and the seconds until the
 objective is within 1 % of the lower of the two final ones, and the final objectives: medians over seeds.
 
-    python docs/benchmarks/variable_projection.py [--data DIR] [--seeds 5] [--alpha 0.01] [--hidden 20]
+    python docs/benchmarks/variable_projection.py [--data DIR] [--seeds 5] [--alpha 0.01] [--hidden 20] [--quick]
 """
 
 import argparse
@@ -100,14 +100,16 @@ def main():
     parser.add_argument("--alpha", type=float, default=0.01)
     parser.add_argument("--hidden", type=int, default=20)
     parser.add_argument("--max-iter", type=int, default=300)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: diabetes only, one seed, few iterations")
     options = parser.parse_args()
+    data_sets = {name: found for name, found in list_data_sets(options.data).items() if found[0] == "regression"}
+    if options.quick:
+        options.seeds, options.max_iter, data_sets = 1, 10, {"diabetes": data_sets["diabetes"]}
     print(
         "1 BLAS thread; all: on all weights, projected: on the hidden layer; medians (iterations, seconds, objective)"
     )
     with threadpool_limits(1):
-        for name, (kind, load) in list_data_sets(options.data).items():
-            if kind != "regression":
-                continue
+        for name, (kind, load) in data_sets.items():
             X, y = load()
             rows = []
             for seed in range(options.seeds):
