@@ -1,5 +1,6 @@
 """What a fit is, for both estimators: check, standardise, minimise, fold the scaling back, report."""
 
+import math
 import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral
@@ -36,11 +37,11 @@ from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, ru
 DEFAULT_ALPHA = 1.0
 """The penalty that alpha="auto" stands for."""
 
-LM_LIMIT = {"identity": 300, "sigmoid": 100, "softmax": 100}
+LM_LIMIT = {"identity": math.inf, "sigmoid": 100, "softmax": 100}
 """solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
 
-LBFGS_LIMIT = 10**9
-"""Beyond that, solver="auto" is L-BFGS up to this n_samples * n_parameters, and Adam for more."""
+FULL_BATCH_LIMIT = 10**9
+"""Beyond that, solver="auto" is L-BFGS; and Adam where n_samples * n_parameters is above this."""
 
 
 class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
@@ -153,9 +154,9 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             return self.solver
         if self.solver != "auto":
             return SOLVERS[self.solver]()
-        if shape.n_parameters <= LM_LIMIT[targets.loss.out_activation]:
-            return SOLVERS["lm"]()
-        return SOLVERS["lbfgs" if n_samples * shape.n_parameters <= LBFGS_LIMIT else "adam"]()
+        if n_samples * shape.n_parameters > FULL_BATCH_LIMIT:
+            return SOLVERS["adam"]()
+        return SOLVERS["lm" if shape.n_parameters <= LM_LIMIT[targets.loss.out_activation] else "lbfgs"]()
 
     def _check_parameters(self) -> None:
         check_parameters(self)

@@ -34,6 +34,10 @@ class Loss(ABC):
         """Overwrite raw predictions by predictions (means or probabilities) and return them."""
 
     @abstractmethod
+    def curvature_product(self, Z: Array, R: Array) -> Array:
+        """Return the curvature of each sample times its row of R, shape (n_samples, n_outputs); uses up `Z`."""
+
+    @abstractmethod
     def curvature_factor(self, Z: Array) -> Array:
         """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
 
@@ -63,6 +67,10 @@ class HalfSquaredError(Loss):
         """Return Z as it is."""
         return Z
 
+    def curvature_product(self, Z: Array, R: Array) -> Array:
+        """Return R as it is."""
+        return R
+
     def curvature_factor(self, Z: Array) -> Array:
         """Return the identity: the curvature is constant."""
         return np.broadcast_to(np.eye(Z.shape[1], dtype=Z.dtype), (*Z.shape, Z.shape[1]))
@@ -81,6 +89,10 @@ class BinaryLogLoss(Loss):
     def inverse_link(self, Z: Array) -> Array:
         """Overwrite Z with sigmoid(Z)."""
         return expit(Z, out=Z)
+
+    def curvature_product(self, Z: Array, R: Array) -> Array:
+        """Return p (1 - p) R."""
+        return expit(-Z) * expit(Z) * R
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return the root of p (1 - p) for each output, as diagonal matrices."""
@@ -102,6 +114,11 @@ class MultinomialLogLoss(Loss):
         np.exp(Z, out=Z)
         Z /= Z.sum(axis=1, keepdims=True)
         return Z
+
+    def curvature_product(self, Z: Array, R: Array) -> Array:
+        """Return (diag(p) - p p.T) R."""
+        p = self.inverse_link(Z)
+        return p * (R - np.einsum("ij,ij->i", p, R)[:, np.newaxis])
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return diag(q) - p q.T with q = sqrt(p), whose square is diag(p) - p p.T, since q.T q = 1."""

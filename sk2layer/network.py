@@ -104,6 +104,23 @@ def backward(X: Any, weights: Weights, activation: Activation, work: Workspace, 
     D1.sum(axis=0, out=gradient.b1)
 
 
+def forward_derivative(X: Any, weights: Weights, activation: Activation, work: Workspace, direction: Weights) -> Array:
+    """Return the derivative of the raw prediction in a direction, shape (n_samples, n_outputs), after `forward`.
+
+    It is what Pearlmutter (1994) calls the R-operator: V1, c1, V2 and c2 being the direction's arrays,
+
+        R1 = (X @ V1 + c1) * g'(Z1)        R2 = R1 @ W2 + A1 @ V2 + c2
+    """
+    A1, _, R1 = work
+    X.dot(direction.W1, out=R1)
+    R1 += direction.b1
+    activation.multiply_by_derivative(R1, A1.copy())
+    R2 = R1 @ weights.W2
+    R2 += A1 @ direction.W2
+    R2 += direction.b2
+    return R2
+
+
 def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generator) -> Array:
     """Draw random weights that break the symmetry of the hidden units and keep the variance of signals.
 

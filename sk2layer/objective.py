@@ -17,6 +17,7 @@ import numpy as np
 from ._typing import Array, Rows
 from .activations import Activation
 from .gauss_newton import Block, CurvatureSum, Inputs, choose_form
+from .linearized import MAX_INPUTS, Eigen, KroneckerApproximation, KroneckerSum, RowsAt
 from .losses import Loss
 from .network import Shape, Workspace, backward, forward
 from .threads import ThreadMap
@@ -165,6 +166,32 @@ class Objective:
         gauss_newton = self._penalized(total.gauss_newton(gauss_newton))
         return self._gradient(theta, total), gauss_newton, self._penalized(total.hessian(hessian))
 
+    def gauss_newton_product(self, theta: Array, vector: Array) -> Array:
+        """Return the Gauss-Newton matrix at theta times a vector, shape (n_parameters,), without forming the matrix."""
+        product = np.zeros(self.n_parameters)
+        for part in self._map_lanes(lambda lane, rows: self._lane_product(theta, vector, lane, rows)):
+            product += part
+        return product + self.penalty * vector / self.weight_sum
+
+    def kronecker_approximation(self, theta: Array) -> KroneckerApproximation:
+        """Return an approximation of the Gauss-Newton matrix at theta, without the penalty."""
+        first, *others = self._map_lanes(lambda lane, rows: self._lane_kronecker(theta, lane, rows))
+        for other in others:
+            first.merge(other)
+        return KroneckerApproximation(self._input_moments, first, self.shape)
+
+    @cached_property
+    def _input_moments(self) -> Eigen:
+        d = self.shape.n_features
+        if d > MAX_INPUTS:
+            return Eigen(np.ones(d + 1), None)
+        moments = np.zeros((d + 1, d + 1))
+        for rows in self._blocks(slice(None), self.matrix_block_rows):
+            X = self.X[rows]
+            X = np.hstack([X if isinstance(X, np.ndarray) else X.toarray(), np.ones((X.shape[0], 1))])
+            moments += (X * self._share(rows)).T @ X
+        return Eigen.of(moments)
+
     def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
         first, *others = self._map_lanes(lambda lane, part: self._lane_curvature(theta, lane, part, exact=exact))
         for other in others:
@@ -197,6 +224,24 @@ class Objective:
             for block in self._blocks(rows, self.matrix_block_rows):
                 total.add(self._block(theta, block), exact=exact)
         return total
+
+    def _lane_product(self, theta: Array, vector: Array, lane: Lane, rows: Rows) -> Array:
+        total, part = np.zeros(self.n_parameters), np.empty(self.n_parameters, self.dtype)
+        direction, out = (self.shape.unpack(array) for array in (vector.astype(self.dtype, copy=False), part))
+        for block in self._blocks(rows, self.block_rows):
+            self._rows_at(theta, lane, block).product(direction, out)
+            total += part
+        return total
+
+    def _lane_kronecker(self, theta: Array, lane: Lane, rows: Rows) -> KroneckerSum:
+        total = KroneckerSum(self.shape)
+        for block in self._blocks(rows, self.block_rows):
+            total.add(self._rows_at(theta, lane, block))
+        return total
+
+    def _rows_at(self, theta: Array, lane: Lane, rows: slice) -> RowsAt:
+        X, weights = self.X[rows], self.shape.unpack(theta)
+        return RowsAt(X, self._share(rows), weights, self.activation, self.loss, lane.workspace(X.shape[0]))
 
     def _gradient(self, theta: Array, total: CurvatureSum) -> Array:
         return total.gradient() + self.penalty * theta * (1.0 / self.weight_sum)

@@ -59,8 +59,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         What a hidden unit computes.
     solver : {"auto", "gd", "sgd", "adam", "lbfgs", "lm"} or solver object, default="auto"
         How the objective is minimised: a name, or an object of `sk2layer.solvers` that owns its hyperparameters. They
-        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt for up to 300 parameters, else
-        L-BFGS, or Adam where data and network are large (n_samples times number of parameters above 1e9).
+        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt, or Adam where data and
+        network are large (n_samples times number of parameters above 1e9).
     alpha : float or "auto", default="auto"
         The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses. "auto"
         is 1.0.

@@ -268,7 +268,7 @@ def test_auto_chooses_by_size(Estimator, monkeypatch, data_of):
         monkeypatch.setitem(base.LM_LIMIT, out_activation, 20)
     assert isinstance(Estimator(1, max_iter=1).fit(X, y).solver_, SOLVERS["lm"])
     assert isinstance(Estimator(10, max_iter=1).fit(X, y).solver_, SOLVERS["lbfgs"])
-    monkeypatch.setattr(base, "LBFGS_LIMIT", 1000)
+    monkeypatch.setattr(base, "FULL_BATCH_LIMIT", 1000)
     assert isinstance(Estimator(10, max_iter=1).fit(X, y).solver_, SOLVERS["adam"])
 
 

@@ -19,7 +19,7 @@ HOUSE = [
     {"_typing", "solvers", "threads"},
     {"activations", "losses"},
     {"network"},
-    {"gauss_newton"},
+    {"gauss_newton", "linearized"},
     {"scaling", "objective"},
     {"posterior", "monitor"},
     {"data"},

@@ -10,20 +10,32 @@ The damping follows the gain ratio, the actual by the predicted decrease of the 
 the quadratic model predicts well, and grows faster and faster while steps are refused. No step is taken that does not
 lower the objective, except in its last digits, where what is lowered is the gradient.
 
-The objective needs one method beyond those of `base`:
+Where the parameters are too many for matrices, the same steps are found by conjugate gradients, roughly: B is then the
+Gauss-Newton matrix, of which only products with vectors are needed, and a Kronecker-factored approximation serves as
+preconditioner. Such a step costs as much as a few gradients and brings most of the decrease of the exact one.
+
+The objective needs methods beyond those of `base`:
 
     .curvature(theta, out) -> (gradient, gauss_newton, hessian)       matrices (n, n) in float64, written to `out`
+    .gauss_newton_product(theta, vector) -> vector                    these two for conjugate gradients
+    .kronecker_approximation(theta) -> has .largest and .solve(vector, damping)
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.optimize import OptimizeResult
 
-from ._parameters import real
+from ._parameters import choice, real
 from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
 
+DENSE_LIMIT = 500
+"""linear_solver="auto" is "cholesky" up to this number of parameters; see docs/benchmarks/solver_choice.py."""
+
+MAX_PRODUCTS = 50  # the most products with a vector for a step
 MAX_TRIALS = 30  # the damping has then grown by a factor of 2^465: no step is left between here and rounding
 
 
@@ -80,11 +92,53 @@ class QuadraticModel:
         return dpotrf(self.damped.T, lower=1, clean=0, overwrite_a=1)
 
 
+class LinearizedModel:
+    """The objective around theta by products with its Gauss-Newton matrix, without any matrix.
+
+    Conjugate gradients end when the preconditioned residual has shrunk to the part `forcing`.
+    """
+
+    def __init__(self, objective: Any, theta: Vector, forcing: float) -> None:
+        self.forcing = forcing
+        _, gradient = objective.value_and_gradient(theta)
+        self.gradient = gradient.astype(np.float64)
+        self.approximation = objective.kronecker_approximation(theta)
+        self.product = partial(objective.gauss_newton_product, theta)
+
+    @property
+    def scale(self) -> float:
+        """The largest eigenvalue of the approximation, what the first damping is relative to."""
+        return float(self.approximation.largest)
+
+    def step(self, damping: float) -> Step | None:
+        """Return the damped step as far as conjugate gradients come soon (Nocedal & Wright 2006, algorithm 5.3)."""
+        step, residual = np.zeros_like(self.gradient), -self.gradient
+        solved = self.approximation.solve(residual, damping)
+        direction, size = solved, float(residual @ solved)
+        goal = self.forcing**2 * size
+        for _ in range(MAX_PRODUCTS):
+            if not size > goal:
+                break
+            product = self.product(direction) + damping * direction
+            length = size / float(direction @ product)
+            step = step + length * direction
+            residual = residual - length * product
+            solved = self.approximation.solve(residual, damping)
+            size, last_size = float(residual @ solved), size
+            direction = solved + size / last_size * direction
+        # -g.T s - 1/2 s.T B s, with B s = -g - damping s - residual
+        with np.errstate(over="ignore", invalid="ignore"):
+            return Step(step, 0.5 * float(damping * (step @ step) + residual @ step - self.gradient @ step))
+
+
+Model = QuadraticModel | LinearizedModel
+
+
 class LevenbergMarquardt(Solver):
     """Levenberg-Marquardt: damped Gauss-Newton and Newton steps, for small networks by far the fastest to the optimum.
 
-    It needs memory for three matrices of n_parameters x n_parameters, and n_parameters^3 / 3 operations a step. It has
-    converged when the largest component of the gradient and the relative decrease of the objective in the last
+    With matrices, it needs memory for four of n_parameters x n_parameters, and n_parameters^3 / 3 operations a step. It
+    has converged when the largest component of the gradient and the relative decrease of the objective in the last
     iteration are both at most `tol`, or when the objective cannot be lowered any further in floating-point arithmetic.
 
     Parameters
@@ -92,7 +146,11 @@ class LevenbergMarquardt(Solver):
     damping : float, default=0.01
         The damping of the first step, relative to the largest diagonal element of the Gauss-Newton matrix.
     exact_hessian : bool, default=True
-        Whether steps use the Hessian where it is positive definite; False is Levenberg-Marquardt's method alone.
+        Whether steps use the Hessian where it is positive definite; False is Levenberg-Marquardt's method alone. With
+        conjugate gradients it is the Gauss-Newton matrix in any case.
+    linear_solver : {"auto", "cholesky", "cg"}, default="auto"
+        How a step is found: from the matrices, by Cholesky's factorisation; or roughly, by preconditioned conjugate
+        gradients with products of the Gauss-Newton matrix with vectors. "auto" is "cholesky" for up to 500 parameters.
 
     References
     ----------
@@ -100,6 +158,8 @@ class LevenbergMarquardt(Solver):
     Mathematics 2.
 
     Marquardt (1963). An algorithm for least-squares estimation of nonlinear parameters. SIAM Journal 11.
+
+    Nocedal & Wright (2006). Numerical Optimization. Springer.
 
     Nielsen (1999). Damping parameter in Marquardt's method. Technical University of Denmark, IMM-REP-1999-05.
 
@@ -113,11 +173,13 @@ class LevenbergMarquardt(Solver):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "damping": [real(0.0, closed="neither")],
         "exact_hessian": ["boolean"],
+        "linear_solver": [choice("auto", "cholesky", "cg")],
     }
 
-    def __init__(self, *, damping: float = 0.01, exact_hessian: bool = True) -> None:
+    def __init__(self, *, damping: float = 0.01, exact_hessian: bool = True, linear_solver: str = "auto") -> None:
         self.damping = damping
         self.exact_hessian = exact_hessian
+        self.linear_solver = linear_solver
 
     def minimize(
         self,
@@ -137,8 +199,8 @@ class LevenbergMarquardt(Solver):
         if diverged(value, theta):
             message = "the objective is not finite"
             return OptimizeResult(x=theta, fun=value, nit=0, success=False, message=message, state=state)
-        memory = Memory.of(len(theta))
-        model = QuadraticModel(objective, theta, memory, exact=self.exact_hessian)
+        make_model = self._model_maker(objective, len(theta))
+        model = make_model(theta, np.inf if state is None else state["decrease"])
         state = {"damping": self.damping * model.scale, "decrease": np.inf} if state is None else dict(state)
         n_iter, (success, message) = 0, _converged(model, state, tol)
         while not message and n_iter < max_iter:
@@ -146,12 +208,13 @@ class LevenbergMarquardt(Solver):
             if trial is None:
                 success, message = _stuck(model)
                 break
-            next_model = QuadraticModel(objective, trial.x, memory, exact=self.exact_hessian)
+            decrease = (value - trial.fun) / max(abs(value), np.finfo(np.float64).tiny)
+            next_model = make_model(trial.x, decrease)
             # Where the objective has no digits left to fall by, the gradient may have, and must then fall itself.
             if trial.fun >= value and not _largest(next_model) < _largest(model):
                 success, message = _stuck(model)
                 break
-            state["decrease"] = (value - trial.fun) / max(abs(value), np.finfo(np.float64).tiny)
+            state["decrease"] = decrease
             theta, value, model = trial.x, trial.fun, next_model
             n_iter += 1
             success, message = _converged(model, state, tol)
@@ -171,10 +234,21 @@ class LevenbergMarquardt(Solver):
             state=state,
         )
 
+    def _model_maker(self, objective: Any, n_parameters: int) -> Callable[[Vector, float], Model]:
+        """Return what makes the model around theta, given the relative decrease of the objective in the last step."""
+        matrices = n_parameters <= DENSE_LIMIT if self.linear_solver == "auto" else self.linear_solver == "cholesky"
+        if not matrices:
+            return lambda theta, decrease: LinearizedModel(objective, theta, forcing=_forcing(decrease))
+        memory = Memory.of(n_parameters)
+        return lambda theta, decrease: QuadraticModel(objective, theta, memory, exact=self.exact_hessian)
 
-def _lower(
-    objective: Any, theta: Vector, value: float, model: QuadraticModel, state: dict[str, Any]
-) -> OptimizeResult | None:
+
+def _forcing(decrease: float) -> float:
+    """Return how exactly to solve for a step: roughly far from the optimum, better where little is left to gain."""
+    return float(np.clip(np.sqrt(100.0 * max(decrease, 0.0)), 0.01, 0.5))
+
+
+def _lower(objective: Any, theta: Vector, value: float, model: Model, state: dict[str, Any]) -> OptimizeResult | None:
     """Return a point with a lower objective and adapt the damping, or None where there is none to be found.
 
     Where the predicted decrease is below the rounding of the objective, an objective that is equal to rounding will do.
@@ -200,11 +274,11 @@ def _lower(
     return None
 
 
-def _largest(model: QuadraticModel) -> float:
+def _largest(model: Model) -> float:
     return float(np.abs(model.gradient).max())
 
 
-def _converged(model: QuadraticModel, state: dict[str, Any], tol: float) -> tuple[bool, str]:
+def _converged(model: Model, state: dict[str, Any], tol: float) -> tuple[bool, str]:
     if _largest(model) > tol or state["decrease"] > tol:
         return False, ""
     return True, (
@@ -213,7 +287,7 @@ def _converged(model: QuadraticModel, state: dict[str, Any], tol: float) -> tupl
     )
 
 
-def _stuck(model: QuadraticModel) -> tuple[bool, str]:
+def _stuck(model: Model) -> tuple[bool, str]:
     return True, (
         "the objective cannot be lowered within the precision of floating-point numbers; the largest component of the "
         f"gradient is {_largest(model):.2g}"
