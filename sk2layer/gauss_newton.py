@@ -90,6 +90,33 @@ class Block(NamedTuple):
         """Return r of the column m of the curvature's factor, shape (h, n)."""
         return self.slopes * (self.W2 @ self.factor[:, m])
 
+    def curvatures(self) -> Array:
+        """Return the weighted curvature L of each sample's loss, shape (k, k, n)."""
+        return np.einsum("omn,pmn->opn", self.factor, self.factor)
+
+    def raw_prediction(self, b2: Array) -> Array:
+        """Return the raw predictions, shape (n, k)."""
+        return self.hidden[:-1].T @ self.W2 + b2
+
+    def jacobian(self) -> Array:
+        """Return the derivatives of each raw prediction by the parameters, shape (k, n_parameters, n)."""
+        return jacobian(self.inputs, self.hidden, self.slopes, self.W2)
+
+    def bend(self, directions: Array) -> Array:
+        """Return sum_i sum_o d2 z_o / dtheta2 @ direction_io, shape (n_parameters,).
+
+        `directions`, shape (k, n_parameters, n), has one for each raw prediction of each sample.
+        """
+        (h, k), (d, n) = self.W2.shape, self.inputs.shape
+        hidden, output = np.zeros((d, h)), np.zeros((h + 1, k))
+        for o, direction in enumerate(directions):
+            # the derivative of z1 in this direction, and the change of the unit's own output weight
+            turn = np.einsum("fn,fan->an", self.inputs, direction[: d * h].reshape(d, h, n))
+            own = direction[d * h :].reshape(h + 1, k, n)[:-1, o]
+            hidden += self.inputs @ (self.bends * self.W2[:, o, np.newaxis] * turn + self.slopes * own).T
+            output[:-1, o] = np.einsum("an,an->a", self.slopes, turn)
+        return np.concatenate([hidden.ravel(), output.ravel()])
+
     def gradient(self) -> Array:
         """Return the gradient of the block's weighted losses, shape (n_parameters,)."""
         hidden = self.inputs @ (self.slopes * (self.W2 @ self.delta)).T
@@ -240,6 +267,26 @@ class PairSum(CurvatureSum):
 
     def _bend_sums(self) -> Array:
         return self._hidden[self._n_pairs :]
+
+
+def jacobian(inputs: Array, hidden: Array, slopes: Array, W2: Array) -> Array:
+    """Return the derivatives of each raw prediction by the parameters.
+
+    Parameters
+    ----------
+    inputs, hidden, slopes, W2
+        As in `Block`.
+
+    Returns
+    -------
+    jacobian : ndarray of shape (k, n_parameters, n), float64
+    """
+    (h, k), (d, n) = W2.shape, inputs.shape
+    derivatives = np.zeros((k, d * h + (h + 1) * k, n))
+    for o, rows in enumerate(derivatives):
+        np.multiply(inputs[:, np.newaxis], slopes * W2[:, o, np.newaxis], out=rows[: d * h].reshape(d, h, n))
+        rows[d * h :].reshape(h + 1, k, n)[:, o] = hidden
+    return derivatives
 
 
 def pairs(A: Array, out: Array | None = None) -> Array:

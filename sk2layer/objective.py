@@ -7,6 +7,7 @@ of the rows taken, n_samples / n_rows, so that the gradient of a random part est
 bias.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from ._typing import Array, Rows
 from .activations import Activation
 from .gauss_newton import Block, choose_form, pairs_in_parts
 from .losses import Loss
-from .network import Shape, Workspace, backward, forward
+from .network import Shape, Weights, Workspace, backward, forward
 
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache
 PAIRS_BYTES = 2**25  # products of pairs of inputs up to 32 MiB are kept from iteration to iteration
@@ -127,27 +128,32 @@ class Objective:
         gradient = (self.penalty * theta).astype(np.float64) / self.weight_sum
         total = choose_form(self.shape)(self.shape, self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows in self._blocks(None, self.matrix_block_rows):
-                block = self._block(theta, rows)
+            for _, block in self.blocks(theta):
                 gradient += block.gradient()
                 total.add(block)
         gauss_newton = total.gauss_newton()
         gauss_newton.flat[:: self.n_parameters + 1] += self.penalty / self.weight_sum
         return gradient.astype(self.dtype), gauss_newton, total.hessian(gauss_newton)
 
+    def with_prior(self, penalty: Array, loss: Loss) -> "Objective":
+        """Return the objective of the same data under another penalty and loss; the work space is shared."""
+        other = copy.copy(self)
+        other.penalty, other.loss = penalty.astype(self.dtype), loss
+        return other
+
+    def blocks(self, theta: Array) -> Iterator[tuple[slice, Block]]:
+        """Yield row blocks, and what second derivatives are made of there; weighted by the shares of the samples."""
+        for rows in self._blocks(None, self.matrix_block_rows):
+            yield rows, self._block(theta, rows)
+
     def _block(self, theta: Array, rows: slice) -> Block:
         """Return what a block of rows contributes to second derivatives; sparse rows become dense here."""
-        X, weights, activation = self.X[rows], self.shape.unpack(theta), self.activation
-        work = Workspace.empty(X.shape[0], self.shape, self.dtype)
-        Z2 = forward(X, weights, activation, work)
-        factor = self.loss.curvature_factor(Z2) * np.sqrt(self._share(rows))[..., np.newaxis]
+        weights = self.shape.unpack(theta)
+        inputs, hidden, slopes, Z2 = layers(self.X[rows], weights, self.activation, self.dtype)
+        factor = self.loss.curvature_factor(Z2) * np.sqrt(self.share(rows))[..., np.newaxis]
         _, delta = self.loss.losses_and_delta(self.Y[rows], Z2)
-        delta *= self._share(rows)
-        hidden = _with_ones(work.A1)
-        slopes = np.ones_like(hidden[:-1])
-        activation.multiply_by_derivative(slopes, hidden[:-1].copy())
-        bends = activation.second_derivative(hidden[:-1], slopes)
-        inputs = _with_ones(X if isinstance(X, np.ndarray) else X.toarray())
+        delta *= self.share(rows)
+        bends = self.activation.second_derivative(hidden[:-1], slopes)
         factor = np.ascontiguousarray(factor.transpose(1, 2, 0), dtype=self.dtype)
         input_pairs = self._input_pairs(rows, inputs)
         return Block(inputs, input_pairs, hidden, slopes, bends, delta.T, factor, weights.W2)
@@ -160,7 +166,7 @@ class Objective:
             self._pairs[rows.start] = pairs_in_parts(inputs)
         return self._pairs[rows.start]
 
-    def _share(self, rows: slice) -> Any:
+    def share(self, rows: slice) -> Any:
         """Return each row's share of the total weight, to multiply (n_rows, n_outputs)."""
         if self.sample_weight is None:
             return np.full((1, 1), 1.0 / self.weight_sum)
@@ -220,6 +226,17 @@ def _matrix_block_rows(shape: Shape, itemsize: int) -> int:
     d, h, _ = shape
     widths = (d + 1) * (d + 2) // 2 + h * (h + 1) // 2 + (d + 1) * h
     return int(np.clip(8 * BLOCK_BYTES // (itemsize * widths), 256, 2048))
+
+
+def layers(X: Any, weights: Weights, activation: Activation, dtype: Any) -> tuple[Array, Array, Array, Array]:
+    """Return inputs, hidden values and slopes of a block of rows, as `gauss_newton.Block` has them, and Z2."""
+    X = X if isinstance(X, np.ndarray) else X.toarray()
+    work = Workspace.empty(X.shape[0], Shape(X.shape[1], *weights.W2.shape), dtype)
+    Z2 = forward(X, weights, activation, work)
+    hidden = _with_ones(work.A1)
+    slopes = np.ones_like(hidden[:-1])
+    activation.multiply_by_derivative(slopes, hidden[:-1].copy())
+    return _with_ones(X), hidden, slopes, Z2
 
 
 def _with_ones(A: Array) -> Array:
