@@ -24,21 +24,37 @@ from .data import (
     make_data,
     split,
 )
+from .evidence import EvidenceClimb
 from .network import Shape, Weights, predict_raw
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
 from .solvers.base import OUT_OF_ITERATIONS
 from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, run_starts
+from .uncertainty import FittedPosterior
 
 DEFAULT_ALPHA = 1.0
-"""The penalty that alpha="auto" stands for."""
+"""The penalty that alpha="auto" stands for where the evidence cannot be afforded."""
+
+EVIDENCE_LIMIT = 1500
+"""alpha="auto" is "evidence" up to this number of parameters: six matrices of that size squared take 100 MB, ..."""
+
+EVIDENCE_WORK = 2 * 10**9
+"""... and up to this n_samples * n_outputs * n_parameters^2: about 30 seconds on one core."""
 
 LM_LIMIT = {"identity": 300, "sigmoid": 100, "softmax": 100}
 """solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
 
 LBFGS_LIMIT = 10**9
 """Beyond that, solver="auto" is L-BFGS up to this n_samples * n_parameters, and Adam for more."""
+
+
+EVIDENCE_ATTRIBUTES = {
+    "effective_n_parameters_",
+    "feature_relevances_",
+    "log_marginal_likelihood_",
+    "noise_variance_",
+}
 
 
 class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
@@ -48,7 +64,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         "hidden_units": [integer(1)],
         "activation": [choice(*ACTIVATIONS)],
         "solver": [choice("auto", *SOLVERS), Solver],
-        "alpha": [real(0.0), choice("auto")],
+        "alpha": [real(0.0), choice("auto", "evidence", "ard")],
         "standardize": ["boolean"],
         "max_iter": [integer(1)],
         "tol": [real(0.0)],
@@ -157,6 +173,11 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        if self.alpha in ("evidence", "ard"):
+            if self.early_stopping:
+                raise ValueError(f"alpha={self.alpha!r} needs early_stopping=False. Got {self.early_stopping}.")
+            if self.solver not in ("auto", "lm"):
+                raise ValueError(f"alpha={self.alpha!r} needs solver='auto' or 'lm'. Got {self.solver!r}.")
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
 
@@ -223,9 +244,11 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             data, validation = split(data, self.validation_fraction, targets.strata(data.Y), seed)
         running = RunningScaling()
         scaling = self._take_in(running, data, shape, targets)
-        problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha())
-        solver = self._make_solver(data.X.shape[0], shape, targets)
-        outcome = self._minimize(solver, problem, start, state, seed)
+        grouping = self._grouping(data.X.shape[0], shape)
+        problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha(), evidence=bool(grouping))
+        solver = SOLVERS["lm"]() if grouping else self._make_solver(data.X.shape[0], shape, targets)
+        climb = EvidenceClimb(grouping, getattr(self, "_log_precisions", None) if again else None) if grouping else None
+        outcome = self._minimize(climb or solver, problem, start, state, seed)
         self._store(outcome, problem, solver, targets)
         self._stream: Stream | None = None
         if solver.supports_partial_fit:
@@ -262,11 +285,27 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             return Scaling.identity(shape.n_features, shape.n_outputs)
         return running.update(data.X, data.Y if targets.scaled else None, data.weight).scaling(shape.n_outputs)
 
+    def _grouping(self, n_samples: int, shape: Shape) -> str:
+        """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""
+        if self.alpha != "auto":
+            return self.alpha if isinstance(self.alpha, str) else ""
+        work = n_samples * shape.n_outputs * shape.n_parameters**2
+        affordable = shape.n_parameters <= EVIDENCE_LIMIT and work <= EVIDENCE_WORK
+        return "evidence" if affordable and self.solver == "auto" and not self.early_stopping else ""
+
     def _alpha(self) -> float:
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
 
     def _make_problem(
-        self, data: Data, validation: Data | None, scaling: Scaling, shape: Shape, targets: Targets, alpha: float
+        self,
+        data: Data,
+        validation: Data | None,
+        scaling: Scaling,
+        shape: Shape,
+        targets: Targets,
+        alpha: float,
+        *,
+        evidence: bool = False,
     ) -> Problem:
         return Problem(
             data,
@@ -275,7 +314,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             shape=shape,
             activation=self.activation,
             loss=targets.loss,
-            alpha=alpha,
+            alpha=0.0 if evidence else alpha,
+            dtype=np.float64 if evidence else None,
         )
 
     def _minimize(
@@ -301,12 +341,12 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         """Set the fitted attributes, all of them, when nothing can fail any more."""
         monitor = outcome.monitor
         self._remember_targets(targets)
-        self._store_weights(outcome.theta, problem.scaling, problem.shape, problem.dtype)
+        self._store_weights(outcome.theta, problem.scaling, problem.shape, problem.weights_dtype)
         self.loss_ = outcome.loss
         self.loss_curve_ = list(monitor.loss_curve)
         self.n_iter_ = len(self.loss_curve_)
         self.out_activation_ = problem.loss.out_activation
-        self.alpha_ = self._alpha()
+        self._store_evidence(outcome, problem)
         self.solver_ = clone(solver)  # the caller's own object may change
         self._activation = self.activation  # so may the parameter
         if problem.validation is not None:
@@ -314,6 +354,29 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         elif hasattr(self, "validation_loss_curve_"):
             del self.validation_loss_curve_  # of an earlier fit
         self._fit_state = outcome.state if self.warm_start else None
+
+    def _store_evidence(self, outcome: Outcome, problem: Problem) -> None:
+        """Set what the evidence says, or remove what it said of an earlier fit."""
+        evidence, scaling = outcome.evidence, problem.scaling
+        self.alpha_: float | Array = self._alpha()
+        self._posterior: FittedPosterior | None = None
+        self._log_precisions: Array | None = None
+        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
+            delattr(self, name)
+        if evidence is None:
+            return
+        weights = Weights(*(array.copy() for array in problem.shape.unpack(outcome.theta)))
+        self._posterior = FittedPosterior(weights, evidence.factor, scaling, self.activation)
+        self._log_precisions = evidence.log_precisions
+        self.effective_n_parameters_ = evidence.n_effective
+        self.log_marginal_likelihood_ = evidence.log_evidence
+        variance, spread = evidence.noise_variance, scaling.y_spread
+        self.alpha_ = evidence.prior_precision * (np.exp(np.log(variance).mean()) if len(variance) else 1.0)
+        if problem.loss.has_noise:
+            self.noise_variance_ = variance * spread**2
+            self.log_marginal_likelihood_ -= problem.total_weight * float(np.log(spread[spread > 0.0]).sum())
+        if self.alpha == "ard":
+            self.feature_relevances_ = evidence.prior_precision[: problem.shape.n_features] ** -0.5
 
     def _store_weights(self, theta: Array, scaling: Scaling, shape: Shape, dtype: Any) -> None:
         W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(shape.unpack(theta.astype(np.float64))))
@@ -344,6 +407,16 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         X = check_rows(self, X, reset=False)
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
         return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
+
+    def _predictive_covariance(self, X: Any) -> Array:
+        """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
+        check_is_fitted(self, "coefs_")
+        if self._posterior is None:
+            raise ValueError(
+                'The variance of predictions needs a fit with alpha="evidence" or "ard" ("auto" is "evidence" where '
+                f"that can be afforded). Got alpha={self.alpha!r}, and the constant penalty {self.alpha_:g} was used."
+            )
+        return self._posterior.covariance(check_rows(self, X, reset=False))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

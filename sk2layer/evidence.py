@@ -20,9 +20,9 @@ from scipy.linalg import cho_solve
 from scipy.optimize import OptimizeResult
 
 from ._typing import Array
-from .marginal_likelihood import MarginalLikelihood, Point, Slope
+from .marginal_likelihood import Groups, MarginalLikelihood, Point, Slope
 from .posterior import cholesky
-from .solvers import LevenbergMarquardt
+from .solvers import LevenbergMarquardt, Solver
 from .solvers.base import OUT_OF_ITERATIONS, Callback
 
 START_PENALTIES = (1.0, 0.1, 0.01, 0.001)
@@ -32,11 +32,14 @@ START_TOL = 1e-4
 START_GAIN = 1.0  # what one of two looks in turn must add to log p(y) for the fit to go on
 FIXED_POINT_STEPS = 4
 
+GROUPINGS = {"evidence": Groups.by_layer, "ard": Groups.by_input}
+
 MEMORY = 20
 LONGEST_STEP = 1.5  # of the logarithm of a precision: beyond that the quadratic model of it is no guide
 MAX_TRIALS = 14
 SUFFICIENT = 0.1  # of the increase that the slope predicts
-WINDOW = 5  # iterations over which the evidence must grow by `tol` each
+WINDOW = 5  # steps over which the evidence must grow
+LEAST_GAIN = 0.1  # growth of log p(y) per step that is nothing for any number of samples
 
 
 class Pair(NamedTuple):
@@ -67,28 +70,28 @@ def maximize_evidence(
     max_iter : int
         The largest number of quasi-Newton steps.
     tol : float
-        Stop when -log p(y) per unit of sample weight has fallen by less than this per step, in the mean of five.
+        Stop when -log p(y) per unit of sample weight has fallen by less than this per step in the mean of five, or
+        log p(y) itself has grown by less than 0.1.
     callback : callable, optional
         Called after each step with an `OptimizeResult` of `x`, the weights, and `fun`, -log p(y) per unit of weight.
     state : dict, optional
-        The `state` of an earlier result, to go on exactly from its weights.
+        The `state` of an earlier result, to go on exactly from its weights; `log_precisions` alone will do to start
+        from them.
 
     Returns
     -------
     result : OptimizeResult
         `x`, `fun`, `nit`, `success`, `message`, `state`, and `point`, the `Point` reached.
     """
-    if state is None:
-        point = _start(likelihood, theta)
-        state = {"damping": 0.01 * point.precision.diagonal().max(), "pairs": [], "values": []}
-    else:
-        state, point = dict(state), likelihood.finite_at(theta, state["log_precisions"])
+    point = _start(likelihood, theta) if state is None else likelihood.finite_at(theta, state["log_precisions"])
+    state = {"damping": 0.01 * point.precision.diagonal().max(), "pairs": [], "values": [], **(state or {})}
     slope, weight, n_iter = likelihood.slope(point), likelihood.objective.weight_sum, 0
     values = [*state["values"], -point.log_evidence / weight][-WINDOW - 1 :]
+    least = max(tol, LEAST_GAIN / weight) if tol > 0.0 else 0.0
     success, message = False, ""
     while not message and n_iter < max_iter:
-        if len(values) > WINDOW and values[0] - values[-1] < WINDOW * tol:
-            success, message = True, f"the log evidence has grown by less than tol={tol:g} per sample and step"
+        if len(values) > WINDOW and values[0] - values[-1] < WINDOW * least:
+            success, message = True, f"the log evidence has grown by less than {least * weight:g} per step"
             break
         step = _raise(likelihood, point, slope, state)
         if step is None:
@@ -202,3 +205,83 @@ def _remember(pairs: list[Pair], old: Point, old_slope: Slope, new: Point, new_s
     if not product > 1e-8 * np.linalg.norm(step) * np.linalg.norm(fall):
         return pairs
     return [*pairs, Pair(step, fall, 1.0 / product)][-MEMORY:]
+
+
+class Evidence(NamedTuple):
+    """What the climb found, apart from the weights; for standardised data.
+
+    Attributes
+    ----------
+    log_precisions : ndarray of shape (n_groups,) or (n_groups + n_outputs,)
+        Of the priors, then of the noise if there is any.
+    n_groups : int
+    log_evidence : float
+    n_effective : float
+        The number of parameters that the data determine.
+    factor : ndarray of shape (n_parameters, n_parameters)
+        The lower Cholesky factor of the posterior's precision.
+    """
+
+    log_precisions: Array
+    n_groups: int
+    log_evidence: float
+    n_effective: float
+    factor: Array
+
+    @property
+    def prior_precision(self) -> Array:
+        """The precision of the prior of each group, shape (n_groups,)."""
+        return np.exp(self.log_precisions[: self.n_groups])
+
+    @property
+    def noise_variance(self) -> Array:
+        """The variance of the noise of each output, shape (n_outputs,), or none where there is no noise."""
+        return np.exp(-self.log_precisions[self.n_groups :])
+
+
+class EvidenceClimb(Solver):
+    """Maximising the evidence in the form of a solver, whose objective's penalty has no effect.
+
+    Parameters
+    ----------
+    grouping : {"evidence", "ard"}
+        One prior for all hidden weights, or one for those of each input.
+    log_precisions : ndarray or None
+        Those to start from, of an earlier fit; None tries fits at several fixed penalties.
+    """
+
+    def __init__(self, grouping: str = "evidence", log_precisions: Array | None = None) -> None:
+        self.grouping, self.log_precisions = grouping, log_precisions
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return what must not change if a fit is to go on exactly."""
+        return {"grouping": self.grouping}
+
+    def minimize(
+        self,
+        objective: Any,
+        theta: Array,
+        *,
+        max_iter: int,
+        tol: float,
+        patience: int = 10,
+        seed: int = 0,
+        callback: Callback | None = None,
+        state: dict[str, Any] | None = None,
+        keep_state: bool = False,
+    ) -> OptimizeResult:
+        """Minimise -log p(y) per unit of sample weight; see `Solver.minimize`."""
+        likelihood = MarginalLikelihood(objective, GROUPINGS[self.grouping](objective.shape))
+        if state is None and self.log_precisions is not None and self.log_precisions.shape == likelihood.lower.shape:
+            state = {"log_precisions": self.log_precisions}
+        result = maximize_evidence(likelihood, theta, max_iter=max_iter, tol=tol, callback=callback, state=state)
+        point = result.pop("point")
+        result.evidence = Evidence(
+            point.log_precisions,
+            likelihood.groups.n_groups,
+            point.log_evidence,
+            likelihood.n_effective(point),
+            point.factor,
+        )
+        result.fingerprint = objective.value(result.x)
+        return result

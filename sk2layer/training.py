@@ -10,6 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._typing import Array
 from .activations import ACTIVATIONS
 from .data import Data
+from .evidence import Evidence
 from .losses import Loss
 from .monitor import Monitor
 from .network import Shape, Weights, initial_weights, pack
@@ -31,6 +32,8 @@ class Problem:
         The network; `activation` by name.
     alpha : float
         The strength of the penalty on the weights.
+    dtype : numpy dtype, optional
+        The floating type of the computation, by default that of the data.
     """
 
     def __init__(
@@ -43,14 +46,20 @@ class Problem:
         activation: str,
         loss: Loss,
         alpha: float,
+        dtype: Any = None,
     ) -> None:
         self.scaling, self.shape, self.activation, self.loss, self.alpha = scaling, shape, activation, loss, alpha
-        self.dtype = train.X.dtype
+        self.total_weight = train.total_weight
+        self.weights_dtype, self.dtype = train.X.dtype, np.dtype(dtype or train.X.dtype)
         self.train = self._standardize(train)
         self.validation = None if validation is None else self._standardize(validation)
 
     def _standardize(self, data: Data) -> Data:
-        return Data(self.scaling.rows(data.X), self.scaling.targets(data.Y).astype(self.dtype), data.weight)
+        return Data(
+            self.scaling.rows(data.X.astype(self.dtype, copy=False)),
+            self.scaling.targets(data.Y).astype(self.dtype),
+            data.weight,
+        )
 
     def objective(self) -> Objective:
         """Return the objective, with a work space of its own."""
@@ -158,6 +167,8 @@ class Outcome(NamedTuple):
         Whether the user interrupted it.
     state : FitState or None
         For going on.
+    evidence : Evidence or None
+        What was found besides the weights, where the evidence was maximised.
     """
 
     theta: Array
@@ -168,6 +179,7 @@ class Outcome(NamedTuple):
     monitor: Monitor
     interrupted: bool
     state: FitState | None
+    evidence: Evidence | None = None
 
 
 def run_starts(
@@ -244,6 +256,7 @@ def run(
         theta, loss, score = monitor.best_theta, monitor.best_value, monitor.best_loss
     state = None
     if settings.keep_state and result.state is not None:
-        state = FitState(settings.key(), problem.scaling, result.x, result.fun, result.state, monitor, run_seed, seed)
-    success = result.success or monitor.out_of_patience
-    return Outcome(theta, loss, score, success, result.message, monitor, interrupted, state)
+        value = result.get("fingerprint", result.fun)
+        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, run_seed, seed)
+    success, evidence = result.success or monitor.out_of_patience, result.get("evidence")
+    return Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)

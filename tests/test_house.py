@@ -22,7 +22,7 @@ HOUSE = [
     {"gauss_newton"},
     {"scaling", "objective"},
     {"posterior", "monitor"},
-    {"marginal_likelihood"},
+    {"marginal_likelihood", "uncertainty"},
     {"data"},
     {"evidence"},
     {"training"},
