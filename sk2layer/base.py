@@ -26,21 +26,19 @@ from .data import (
 )
 from .evidence import EvidenceClimb
 from .network import Shape, Weights, predict_raw
+from .penalty import (
+    DEFAULT_ALPHA,
+    EVIDENCE_ATTRIBUTES,
+    can_afford_evidence,
+    check_evidence_parameters,
+    evidence_attributes,
+)
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
 from .solvers.base import OUT_OF_ITERATIONS
 from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, run_starts
 from .uncertainty import FittedPosterior
-
-DEFAULT_ALPHA = 1.0
-"""The penalty that alpha="auto" stands for where the evidence cannot be afforded."""
-
-EVIDENCE_LIMIT = 1500
-"""alpha="auto" is "evidence" up to this number of parameters: six matrices of that size squared take 100 MB, ..."""
-
-EVIDENCE_WORK = 2 * 10**9
-"""... and up to this n_samples * n_outputs * n_parameters^2: about 30 seconds on one core."""
 
 LM_LIMIT = {"identity": 300, "sigmoid": 100, "softmax": 100}
 """solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
@@ -49,16 +47,10 @@ LBFGS_LIMIT = 10**9
 """Beyond that, solver="auto" is L-BFGS up to this n_samples * n_parameters, and Adam for more."""
 
 
-EVIDENCE_ATTRIBUTES = {
-    "effective_n_parameters_",
-    "feature_relevances_",
-    "log_marginal_likelihood_",
-    "noise_variance_",
-}
-
-
 class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     """Parameters, fit and prediction of a two-layer network; the subclasses add what y means."""
+
+    _posterior: FittedPosterior | None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_units": [integer(1)],
@@ -173,11 +165,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _check_parameters(self) -> None:
         check_parameters(self)
-        if self.alpha in ("evidence", "ard"):
-            if self.early_stopping:
-                raise ValueError(f"alpha={self.alpha!r} needs early_stopping=False. Got {self.early_stopping}.")
-            if self.solver not in ("auto", "lm"):
-                raise ValueError(f"alpha={self.alpha!r} needs solver='auto' or 'lm'. Got {self.solver!r}.")
+        check_evidence_parameters(self.alpha, self.solver, self.early_stopping)
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
 
@@ -289,9 +277,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""
         if self.alpha != "auto":
             return self.alpha if isinstance(self.alpha, str) else ""
-        work = n_samples * shape.n_outputs * shape.n_parameters**2
-        affordable = shape.n_parameters <= EVIDENCE_LIMIT and work <= EVIDENCE_WORK
-        return "evidence" if affordable and self.solver == "auto" and not self.early_stopping else ""
+        affordable = self.solver == "auto" and not self.early_stopping and can_afford_evidence(n_samples, shape)
+        return "evidence" if affordable else ""
 
     def _alpha(self) -> float:
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
@@ -346,7 +333,11 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         self.loss_curve_ = list(monitor.loss_curve)
         self.n_iter_ = len(self.loss_curve_)
         self.out_activation_ = problem.loss.out_activation
-        self._store_evidence(outcome, problem)
+        self.alpha_: float | Array = self._alpha()
+        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
+            delattr(self, name)  # of an earlier fit
+        for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
+            setattr(self, name, value)
         self.solver_ = clone(solver)  # the caller's own object may change
         self._activation = self.activation  # so may the parameter
         if problem.validation is not None:
@@ -354,29 +345,6 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         elif hasattr(self, "validation_loss_curve_"):
             del self.validation_loss_curve_  # of an earlier fit
         self._fit_state = outcome.state if self.warm_start else None
-
-    def _store_evidence(self, outcome: Outcome, problem: Problem) -> None:
-        """Set what the evidence says, or remove what it said of an earlier fit."""
-        evidence, scaling = outcome.evidence, problem.scaling
-        self.alpha_: float | Array = self._alpha()
-        self._posterior: FittedPosterior | None = None
-        self._log_precisions: Array | None = None
-        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
-            delattr(self, name)
-        if evidence is None:
-            return
-        weights = Weights(*(array.copy() for array in problem.shape.unpack(outcome.theta)))
-        self._posterior = FittedPosterior(weights, evidence.factor, scaling, self.activation)
-        self._log_precisions = evidence.log_precisions
-        self.effective_n_parameters_ = evidence.n_effective
-        self.log_marginal_likelihood_ = evidence.log_evidence
-        variance, spread = evidence.noise_variance, scaling.y_spread
-        self.alpha_ = evidence.prior_precision * (np.exp(np.log(variance).mean()) if len(variance) else 1.0)
-        if problem.loss.has_noise:
-            self.noise_variance_ = variance * spread**2
-            self.log_marginal_likelihood_ -= problem.total_weight * float(np.log(spread[spread > 0.0]).sum())
-        if self.alpha == "ard":
-            self.feature_relevances_ = evidence.prior_precision[: problem.shape.n_features] ** -0.5
 
     def _store_weights(self, theta: Array, scaling: Scaling, shape: Shape, dtype: Any) -> None:
         W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(shape.unpack(theta.astype(np.float64))))

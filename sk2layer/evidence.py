@@ -93,9 +93,9 @@ def maximize_evidence(
         if len(values) > WINDOW and values[0] - values[-1] < WINDOW * least:
             success, message = True, f"the log evidence has grown by less than {least * weight:g} per step"
             break
-        step = _raise(likelihood, point, slope, state)
+        step = _raise(likelihood, point, slope, state, 0.01 * least * weight)
         if step is None:
-            success, message = True, "the log evidence cannot be raised within the precision of floating-point numbers"
+            success, message = True, "the log evidence cannot be raised noticeably"
             break
         new_slope = likelihood.slope(step)
         state["pairs"] = _remember(state["pairs"], point, slope, step, new_slope)
@@ -128,7 +128,9 @@ def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float) -> Poi
     """Return the most probable of the looks at a fit at a fixed penalty, continued while the evidence grows."""
     log_precisions = np.zeros_like(likelihood.lower)
     log_precisions[: likelihood.groups.n_groups] = np.log(penalty)
-    objective, state, idle = likelihood.objective_at(log_precisions), None, 0
+    penalties = likelihood.groups.spread(np.exp(log_precisions[: likelihood.groups.n_groups]))
+    objective = likelihood.objective.with_prior(penalties, likelihood.objective.loss)
+    state, idle = None, 0
     best = likelihood.finite_at(theta, log_precisions)
     for _ in range(START_LOOKS):
         result = LevenbergMarquardt().minimize(objective, theta, max_iter=START_STEPS, tol=START_TOL, state=state)
@@ -159,14 +161,18 @@ def _best_precisions(likelihood: MarginalLikelihood, theta: Array, log_precision
     return best
 
 
-def _raise(likelihood: MarginalLikelihood, point: Point, slope: Slope, state: dict[str, Any]) -> Point | None:
-    """Return a point of higher evidence and adapt the damping; None if there is none to be found."""
+def _raise(
+    likelihood: MarginalLikelihood, point: Point, slope: Slope, state: dict[str, Any], least: float
+) -> Point | None:
+    """Return a point of higher evidence and adapt the damping; None if there is none, or none to gain `least` by."""
     n = len(point.theta)
     for trial in range(MAX_TRIALS):
         direction = _direction(likelihood, point, slope, state) * 0.5**trial  # precisions are not damped otherwise
         log_precisions = np.clip(point.log_precisions + direction[n:], likelihood.lower, likelihood.upper)
         new = likelihood.at(point.theta + direction[:n], log_precisions)
         predicted = float(direction[:n] @ slope.theta + direction[n:] @ slope.log_precisions)
+        if trial == 0 and predicted < least:
+            return None
         if new is not None and new.log_evidence > point.log_evidence + SUFFICIENT * max(predicted, 0.0):
             state["damping"] *= 0.5 if trial == 0 else 1.0
             return new

@@ -31,10 +31,6 @@ class Loss(ABC):
     shift_invariant = False
     has_noise = False
 
-    def with_noise_precision(self, precision: Array) -> "Loss":
-        """Return the loss with noise of this precision for each output; labels have no noise."""
-        return self
-
     @abstractmethod
     def losses(self, Y: Array, Z: Array) -> Array:
         """Return the loss of each sample, shape (n_samples,)."""
@@ -46,13 +42,6 @@ class Loss(ABC):
     @abstractmethod
     def curvature_factor(self, Z: Array) -> Array:
         """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
-
-    @abstractmethod
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return the derivative of tr(V d2 l / dz2) by Z, shape (n_samples, n_outputs).
-
-        V has shape (n_samples, n_outputs, n_outputs) and is symmetric.
-        """
 
     def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
         """Return the loss of each sample and its derivative by the raw predictions, which overwrites `Z`."""
@@ -68,10 +57,6 @@ class HalfSquaredError(Loss):
     out_activation = "identity"
     has_noise = True
 
-    def with_noise_precision(self, precision: Array) -> Loss:
-        """Return the loss in units of the noise."""
-        return ScaledSquaredError(precision)
-
     def losses(self, Y: Array, Z: Array) -> Array:
         """Return half the squared error of each sample."""
         residual = Z - Y
@@ -84,37 +69,6 @@ class HalfSquaredError(Loss):
     def curvature_factor(self, Z: Array) -> Array:
         """Return the identity: the curvature is constant."""
         return np.broadcast_to(np.eye(Z.shape[1], dtype=Z.dtype), (*Z.shape, Z.shape[1]))
-
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return zeros: the curvature is constant."""
-        return np.zeros_like(Z)
-
-
-class ScaledSquaredError(HalfSquaredError):
-    """l = 1/2 sum_k precision_k (z_k - y_k)^2: squared errors in units of the noise of each output.
-
-    Parameters
-    ----------
-    precision : ndarray of shape (n_outputs,)
-        The reciprocal of each output's noise variance.
-    """
-
-    def __init__(self, precision: Array) -> None:
-        self.precision = precision
-
-    def losses(self, Y: Array, Z: Array) -> Array:
-        """Return half the squared error of each sample in units of the noise."""
-        return 0.5 * (Z - Y) ** 2 @ self.precision
-
-    def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
-        """Return the losses and their derivative, the residuals times the precision, which overwrites `Z`."""
-        losses, delta = super().losses_and_delta(Y, Z)
-        delta *= self.precision
-        return losses, delta
-
-    def curvature_factor(self, Z: Array) -> Array:
-        """Return the root of the precision of each output, as diagonal matrices."""
-        return super().curvature_factor(Z) * np.sqrt(self.precision)
 
 
 class BinaryLogLoss(Loss):
@@ -134,10 +88,6 @@ class BinaryLogLoss(Loss):
     def curvature_factor(self, Z: Array) -> Array:
         """Return the root of p (1 - p) for each output, as diagonal matrices."""
         return np.eye(Z.shape[1], dtype=Z.dtype) * np.sqrt(expit(Z) * expit(-Z))[:, np.newaxis]
-
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return p (1 - p) (1 - 2 p) v for each output, v the diagonal of V."""
-        return expit(Z) * expit(-Z) * (expit(-Z) - expit(Z)) * np.einsum("ikk->ik", V)
 
 
 class MultinomialLogLoss(Loss):
@@ -162,10 +112,3 @@ class MultinomialLogLoss(Loss):
         p = self.inverse_link(Z.copy())
         root = np.sqrt(p)
         return np.eye(Z.shape[1], dtype=Z.dtype) * root[:, np.newaxis] - p[:, :, np.newaxis] * root[:, np.newaxis]
-
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return p (v - v.T p - 2 (V p - p.T V p)), v the diagonal of V: of tr(V (diag(p) - p p.T))."""
-        p = self.inverse_link(Z.copy())
-        v, Vp = np.einsum("ikk->ik", V), np.einsum("ikl,il->ik", V, p)
-        slope = v - 2.0 * Vp
-        return p * (slope - np.einsum("ik,ik->i", p, slope)[:, np.newaxis])

@@ -10,7 +10,8 @@ the weights, too, because A moves with them. Its gradient is
 
 MacKay's fixed point (1992) sets the first two to zero and minimises E: it leaves out the last term, and therefore does
 not climb the evidence. With it, the function is the evidence lower bound of the network linearised at theta, under its
-best Gaussian posterior, so that raising it in weights and precisions together is variational inference.
+best Gaussian posterior, so that raising it in weights and precisions together is variational inference. For that, A
+has the curvature of a quadratic bound of the loss, which for squared error is the loss's own (`bounds`).
 
 The output biases have a flat prior. They are as many for every number of hidden units, so that this does not bias
 comparisons; the hidden biases are not, and theirs is proper.
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._typing import Array
+from .bounds import bounded
 from .network import Shape
 from .objective import Objective
 from .posterior import Response, cholesky, inverse, log_evidence, response
@@ -29,9 +31,9 @@ from .posterior import Response, cholesky, inverse, log_evidence, response
 PRIOR_PRECISIONS = (1e-4, 1e6)
 """Bounds of tau, for standardised data: weights of 100 are not penalised, those beyond a thousandth are pruned."""
 
-NOISE_PRECISIONS = (1e-2, 1e6)
-"""Bounds of beta, for standardised targets: noise of a thousandth of their spread counts as none. Beyond that, the
-posterior's precision has no digits left in float64 for what the data do not determine."""
+NOISE_PRECISIONS = (1e-2, 1e4)
+"""Bounds of beta, for standardised targets: noise of a hundredth of their spread counts as none. Where the data can be
+interpolated, the condition of A is about n_samples * beta, and what they hardly determine loses as many digits."""
 
 
 class Groups(NamedTuple):
@@ -133,7 +135,7 @@ class MarginalLikelihood:
     def objective_at(self, log_precisions: Array) -> Objective:
         """Return the objective that has these precisions."""
         prior, noise = self.precisions(log_precisions)
-        return self.objective.with_prior(self.groups.spread(prior), self.objective.loss.with_noise_precision(noise))
+        return self.objective.with_prior(self.groups.spread(prior), bounded(self.objective.loss, noise))
 
     def at(self, theta: Array, log_precisions: Array) -> Point | None:
         """Return the evidence there, or None where it is not a finite number."""

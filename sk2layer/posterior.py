@@ -94,16 +94,18 @@ class Response(NamedTuple):
 def response(objective: Objective, theta: Array, covariance: Array) -> Response:
     """Return the response at theta, with `covariance` the inverse of the precision A there.
 
-    A moves with theta by way of the network's second derivatives and the slope of the loss's curvature L:
+    The loss must have a `curvature_slope` (see `bounds`). A moves with theta by way of the network's second derivatives
+    and the slope of the loss's curvature L:
     d tr(S A) = 2 sum_i sum_o (S J.T L)_io . d J_io + sum_i tr(J_i S J_i.T d L_i), with S = A^-1 held fixed.
     """
+    loss: Any = objective.loss
     gradient, (traces, half_errors) = np.zeros(len(theta)), np.zeros((2, objective.shape.n_outputs))
     b2 = objective.shape.unpack(theta).b2
     for rows, block in objective.blocks(theta):
         J, L, Z = block.jacobian(), block.curvatures(), block.raw_prediction(b2)
         SJ = np.stack([covariance @ derivatives for derivatives in J])
         V = _products(J, SJ)
-        slope = objective.loss.curvature_slope(Z, V) * objective.share(rows)
+        slope = loss.curvature_slope(Z, V) * objective.share(rows)
         gradient += 2.0 * block.bend(_weighted(SJ, L)) + block._replace(delta=slope.T).gradient()
         traces += np.einsum("noo,oon->o", V, L)
         half_errors += 0.5 * np.einsum("on,no->o", block.delta, Z - objective.Y[rows])

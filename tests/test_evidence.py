@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sk2layer.activations import ACTIVATIONS
+from sk2layer.bounds import ScaledSquaredError
 from sk2layer.evidence import maximize_evidence
-from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss, ScaledSquaredError
+from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.marginal_likelihood import Groups, MarginalLikelihood
 from sk2layer.network import Shape, initial_weights, predict_raw
 from sk2layer.objective import Objective

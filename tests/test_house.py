@@ -18,6 +18,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 HOUSE = [
     {"_typing", "solvers"},
     {"activations", "losses"},
+    {"bounds"},
     {"network"},
     {"gauss_newton"},
     {"scaling", "objective"},
@@ -26,6 +27,7 @@ HOUSE = [
     {"data"},
     {"evidence"},
     {"training"},
+    {"penalty"},
     {"base"},
     {"incremental"},
     {"regressor", "classifier"},
