@@ -115,17 +115,20 @@ def maximize_evidence(
 
 def _start(likelihood: MarginalLikelihood, theta: Array) -> Point:
     """Return the most probable of the fits at fixed penalties, from strong to weak ones."""
-    best = _fit_at(likelihood, theta, START_PENALTIES[0])
+    best = _fit_at(likelihood, theta, START_PENALTIES[0], -np.inf)
     for penalty in START_PENALTIES[1:]:
-        point = _fit_at(likelihood, theta, penalty)
+        point = _fit_at(likelihood, theta, penalty, best.log_evidence - HOPELESS)
         if point.log_evidence < best.log_evidence - HOPELESS:
             break
         best = _better(best, point)
     return best
 
 
-def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float) -> Point:
-    """Return the most probable of the looks at a fit at a fixed penalty, continued while the evidence grows."""
+def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float, hopeless: float) -> Point:
+    """Return the most probable of the looks at a fit at a fixed penalty, continued while the evidence grows.
+
+    Below `hopeless`, it ends at the first look that does not show growth, otherwise at the second in turn.
+    """
     log_precisions = np.zeros_like(likelihood.lower)
     log_precisions[: likelihood.groups.n_groups] = np.log(penalty)
     penalties = likelihood.groups.spread(np.exp(log_precisions[: likelihood.groups.n_groups]))
@@ -138,7 +141,7 @@ def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float) -> Poi
         point = _best_precisions(likelihood, theta, log_precisions)
         idle = 0 if point.log_evidence > best.log_evidence + START_GAIN else idle + 1
         best = _better(best, point)
-        if result.success or idle == 2:
+        if result.success or idle == (2 if best.log_evidence > hopeless else 1):
             break
     return best
 

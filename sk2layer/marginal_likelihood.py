@@ -80,6 +80,8 @@ class Point(NamedTuple):
     objective : Objective
         The objective that has these precisions: its value is E per unit of weight.
     log_evidence : float
+    energy : float
+        E.
     gradient : ndarray of shape (n_parameters,)
         Of E.
     precision, factor : ndarray of shape (n_parameters, n_parameters)
@@ -90,6 +92,7 @@ class Point(NamedTuple):
     log_precisions: Array
     objective: Objective
     log_evidence: float
+    energy: float
     gradient: Array
     precision: Array
     factor: Array
@@ -153,7 +156,7 @@ class MarginalLikelihood:
             return None
         constants = 0.5 * weight * float((log_precisions[self.groups.n_groups :] - np.log(2.0 * np.pi)).sum())
         value = log_evidence(energy, objective.penalty, factor) + constants
-        return Point(theta, log_precisions, objective, value, weight * gradient, precision, factor)
+        return Point(theta, log_precisions, objective, value, energy, weight * gradient, precision, factor)
 
     def finite_at(self, theta: Array, log_precisions: Array) -> Point:
         """Return the evidence there, or raise ValueError where it is not a finite number."""
@@ -178,8 +181,13 @@ class MarginalLikelihood:
         These are gamma_g / 2 and tau_g |theta_g|^2 / 2 of the priors, (N - gamma_o) / 2 and beta_o loss_o of the noise.
         """
         covariance = inverse(point.factor)
-        answer = response(point.objective, point.theta, covariance) if self.n_noise else None
-        return self._balance(point, covariance, answer)
+        if self.n_noise == 1:  # what the data determine and the prior does not, without a pass over them
+            penalty = point.objective.penalty
+            counts, squares = self._balance(point, covariance, None)
+            determined = len(penalty) - float(penalty @ covariance.diagonal())
+            count, square = 0.5 * (point.objective.weight_sum - determined), point.energy - float(squares.sum())
+            return np.append(counts, count), np.append(squares, square)
+        return self._balance(point, covariance, response(point.objective, point.theta, covariance))
 
     def _balance(self, point: Point, covariance: Array, answer: Response | None) -> tuple[Array, Array]:
         penalty = point.objective.penalty

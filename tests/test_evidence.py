@@ -77,6 +77,16 @@ def test_gradient_is_the_numerical_one(loss, k, groups):
     np.testing.assert_allclose(np.concatenate([slope.theta, slope.log_precisions]), numerical, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("loss", "k"), LOSSES)
+def test_the_fixed_point_balances_what_the_gradient_compares(loss, k):
+    objective, theta = make_objective(loss, k)
+    likelihood = MarginalLikelihood(objective, Groups.by_layer(objective.shape))
+    point = likelihood.at(theta, np.linspace(-0.5, 0.5, len(likelihood.lower)))
+    slope, (counts, squares) = likelihood.slope(point), likelihood.balance(point)
+    np.testing.assert_allclose(counts, slope.counts, rtol=1e-9)
+    np.testing.assert_allclose(counts - squares, slope.log_precisions, rtol=0, atol=1e-9)
+
+
 def test_output_biases_alone_have_a_flat_prior():
     shape = Shape(3, 4, 2)
     for groups in (Groups.by_layer(shape), Groups.by_input(shape)):

@@ -58,7 +58,7 @@ def test_noise_variance_is_in_the_units_of_the_target():
 def test_standard_deviation_grows_away_from_the_data(fitted):
     model, X, _ = fitted
     _, near = model.predict(X, return_std=True, include_noise=False)
-    _, far = model.predict(X + [20.0, 0.0, 0.0], return_std=True, include_noise=False)
+    _, far = model.predict(X + np.array([20.0, 0.0, 0.0]), return_std=True, include_noise=False)
     assert far.min() > near.mean()
 
 
