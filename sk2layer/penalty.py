@@ -15,7 +15,7 @@ EVIDENCE_LIMIT = 1500
 """alpha="auto" is "evidence" up to this number of parameters: six matrices of that size squared take 100 MB, ..."""
 
 EVIDENCE_WORK = 2 * 10**9
-"""... and up to this n_samples * n_outputs * n_parameters^2: half a minute or so on one core."""
+"""... and up to this (n_samples * n_outputs + n_parameters) * n_parameters^2, a step's operations but for a factor."""
 
 EVIDENCE_ATTRIBUTES = {
     "effective_n_parameters_",
@@ -27,7 +27,7 @@ EVIDENCE_ATTRIBUTES = {
 
 def can_afford_evidence(n_samples: int, shape: Shape) -> bool:
     """Return whether the evidence is quick enough to be the default."""
-    work = n_samples * shape.n_outputs * shape.n_parameters**2
+    work = (n_samples * shape.n_outputs + shape.n_parameters) * shape.n_parameters**2
     return shape.n_parameters <= EVIDENCE_LIMIT and work <= EVIDENCE_WORK
 
 
