@@ -26,16 +26,22 @@ from .data import (
     make_data,
     split,
 )
+from .evidence import EvidenceClimb
 from .network import Shape, Weights, predict_raw
+from .penalty import (
+    DEFAULT_ALPHA,
+    EVIDENCE_ATTRIBUTES,
+    can_afford_evidence,
+    check_evidence_parameters,
+    evidence_attributes,
+)
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
 from .solvers.base import OUT_OF_ITERATIONS
 from .threads import one_blas_thread, thread_budget
 from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, run_starts
-
-DEFAULT_ALPHA = 1.0
-"""The penalty that alpha="auto" stands for."""
+from .uncertainty import FittedPosterior
 
 LM_LIMIT = {"identity": math.inf, "sigmoid": 100, "softmax": 100}
 """solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
@@ -47,11 +53,13 @@ FULL_BATCH_LIMIT = 10**9
 class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     """Parameters, fit and prediction of a two-layer network; the subclasses add what y means."""
 
+    _posterior: FittedPosterior | None
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_units": [integer(1)],
         "activation": [choice(*ACTIVATIONS)],
         "solver": [choice("auto", *SOLVERS), Solver],
-        "alpha": [real(0.0), choice("auto")],
+        "alpha": [real(0.0), choice("auto", "evidence", "ard")],
         "standardize": ["boolean"],
         "max_iter": [integer(1)],
         "tol": [real(0.0)],
@@ -160,6 +168,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        check_evidence_parameters(self.alpha, self.solver, self.early_stopping)
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
 
@@ -226,10 +235,12 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             data, validation = split(data, self.validation_fraction, targets.strata(data.Y), seed)
         running = RunningScaling()
         scaling = self._take_in(running, data, shape, targets)
-        problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha())
-        solver = self._make_solver(data.X.shape[0], shape, targets)
+        grouping = self._grouping(data.X.shape[0], shape)
+        problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha(), evidence=bool(grouping))
+        solver = SOLVERS["lm"]() if grouping else self._make_solver(data.X.shape[0], shape, targets)
+        climb = EvidenceClimb(grouping, getattr(self, "_log_precisions", None) if again else None) if grouping else None
         with one_blas_thread():
-            outcome = self._minimize(solver, problem, start, state, seed)
+            outcome = self._minimize(climb or solver, problem, start, state, seed)
         self._store(outcome, problem, solver, targets)
         self._stream: Stream | None = None
         if solver.supports_partial_fit:
@@ -266,11 +277,26 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             return Scaling.identity(shape.n_features, shape.n_outputs)
         return running.update(data.X, data.Y if targets.scaled else None, data.weight).scaling(shape.n_outputs)
 
+    def _grouping(self, n_samples: int, shape: Shape) -> str:
+        """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""
+        if self.alpha != "auto":
+            return self.alpha if isinstance(self.alpha, str) else ""
+        affordable = self.solver == "auto" and not self.early_stopping and can_afford_evidence(n_samples, shape)
+        return "evidence" if affordable else ""
+
     def _alpha(self) -> float:
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
 
     def _make_problem(
-        self, data: Data, validation: Data | None, scaling: Scaling, shape: Shape, targets: Targets, alpha: float
+        self,
+        data: Data,
+        validation: Data | None,
+        scaling: Scaling,
+        shape: Shape,
+        targets: Targets,
+        alpha: float,
+        *,
+        evidence: bool = False,
     ) -> Problem:
         return Problem(
             data,
@@ -279,7 +305,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             shape=shape,
             activation=self.activation,
             loss=targets.loss,
-            alpha=alpha,
+            alpha=0.0 if evidence else alpha,
+            dtype=np.float64 if evidence else None,
             n_threads=thread_budget(self.n_jobs, min(self.n_init, effective_n_jobs(self.n_jobs))),
         )
 
@@ -306,12 +333,16 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         """Set the fitted attributes, all of them, when nothing can fail any more."""
         monitor = outcome.monitor
         self._remember_targets(targets)
-        self._store_weights(outcome.theta, problem.scaling, problem.shape, problem.dtype)
+        self._store_weights(outcome.theta, problem.scaling, problem.shape, problem.weights_dtype)
         self.loss_ = outcome.loss
         self.loss_curve_ = list(monitor.loss_curve)
         self.n_iter_ = len(self.loss_curve_)
         self.out_activation_ = problem.loss.out_activation
-        self.alpha_ = self._alpha()
+        self.alpha_: float | Array = self._alpha()
+        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
+            delattr(self, name)  # of an earlier fit
+        for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
+            setattr(self, name, value)
         self.solver_ = clone(solver)  # the caller's own object may change
         self._activation = self.activation  # so may the parameter
         if problem.validation is not None:
@@ -349,6 +380,16 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         X = check_rows(self, X, reset=False)
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
         return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
+
+    def _predictive_covariance(self, X: Any) -> Array:
+        """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
+        check_is_fitted(self, "coefs_")
+        if self._posterior is None:
+            raise ValueError(
+                'The variance of predictions needs a fit with alpha="evidence" or "ard" ("auto" is "evidence" where '
+                f"that can be afforded). Got alpha={self.alpha!r}, and the constant penalty {self.alpha_:g} was used."
+            )
+        return self._posterior.covariance(check_rows(self, X, reset=False))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,6 +18,7 @@ from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from .solvers import Solver
 from .solvers._parameters import choice
+from .uncertainty import moderate
 
 
 class LabelTargets(Targets):
@@ -107,9 +108,12 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         How the objective is minimised: a name, or an object of `sk2layer.solvers` that owns its hyperparameters. They
         can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt for up to 100 parameters, else
         L-BFGS, or Adam where data and network are large (n_samples times number of parameters above 1e9).
-    alpha : float or "auto", default="auto"
-        The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses. "auto"
-        is 1.0.
+    alpha : float or {"auto", "evidence", "ard"}, default="auto"
+        The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses.
+        "evidence" chooses it by the marginal likelihood of the training data, one strength each for hidden weights,
+        hidden biases and output weights; "ard" one for the hidden weights of each input. Both need solver "auto" or
+        "lm". "auto" is "evidence" for up to 1500 parameters and (n_samples * n_outputs + n_parameters) *
+        n_parameters^2 up to 2e9, where `solver` is "auto" and `early_stopping` is not used, and otherwise 1.0.
     standardize : bool, default=True
         Whether to centre and scale X for training. The scaling is folded back into the weights, which are in the
         units of the data. A constant column gets the weight zero.
@@ -126,7 +130,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     n_iter_no_change : int, default=10
         The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
     n_init : int, default=1
-        The number of random starts; the one with the lowest objective (with `early_stopping`, validation loss) is kept.
+        The number of random starts; the one with the lowest objective (with `early_stopping`, validation loss; by
+        evidence, the most probable one) is kept.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit: exactly as if it had not stopped, if the data and the parameters other
         than `max_iter` are the same, and otherwise from its weights. Of several starts only the best is gone on with.
@@ -148,15 +153,24 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     intercepts_ : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,)
         The biases, in the units of the data.
     loss_ : float
-        The objective at these weights, for standardised data unless `standardize=False`.
+        The objective at these weights, for standardised data unless `standardize=False`. Where the evidence chooses
+        the penalty, the objective is the negative log evidence per sample.
     loss_curve_ : list of float
         The objective after each iteration.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int
         The number of iterations.
-    alpha_ : float
-        The penalty used.
+    alpha_ : float or ndarray of shape (n_groups,)
+        The penalty used, or chosen by evidence: of hidden weights (of each input with "ard"), hidden biases and output
+        weights, for standardised data.
+    log_marginal_likelihood_ : float
+        The log evidence of the network, comparable between fits of the same targets with other numbers of hidden units
+        or activations; after a fit by evidence.
+    effective_n_parameters_ : float
+        The number of parameters that the data determine; after a fit by evidence.
+    feature_relevances_ : ndarray of shape (n_features,)
+        The prior standard deviation of the weights of each standardised input; after a fit with alpha="ard".
     solver_ : solver object
         The solver used.
     classes_ : ndarray of shape (n_classes,)
@@ -259,7 +273,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         NotFittedError
             If the estimator has not been fitted.
         """
-        Z = self._raw_prediction(X)
+        Z = self._moderated_prediction(X)
         if self._multilabel:
             return (Z > 0.0).astype(int)
         return self.classes_[self._remembered_targets().codes(Z)]
@@ -283,7 +297,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         NotFittedError
             If the estimator has not been fitted.
         """
-        Z = self._raw_prediction(X)
+        Z = self._moderated_prediction(X)
         return Z[:, 0] if len(self.classes_) == 2 and not self._multilabel else Z
 
     def predict_proba(self, X: Any) -> Array:
@@ -304,7 +318,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         NotFittedError
             If the estimator has not been fitted.
         """
-        Z = self._raw_prediction(X)
+        Z = self._moderated_prediction(X)
         targets = self._remembered_targets()
         p = targets.loss.inverse_link(Z)
         return p if targets.multilabel or p.shape[1] > 1 else np.hstack([1.0 - p, p])
@@ -327,7 +341,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         NotFittedError
             If the estimator has not been fitted.
         """
-        Z = self._raw_prediction(X)
+        Z = self._moderated_prediction(X)
         if self._multilabel:
             return log_expit(Z)
         return log_softmax(Z, axis=1) if Z.shape[1] > 1 else log_expit(np.hstack([-Z, Z]))
@@ -363,6 +377,14 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             if unique_labels(classes).tolist() != known:
                 raise ValueError(f"classes must be the same in every call: {known}. Got {classes}.")
         return self._partial_fit(X, y, sample_weight, classes)
+
+    def _moderated_prediction(self, X: Any) -> Array:
+        """Return the raw predictions, closer to zero where the posterior is unsure of them, if there is one."""
+        Z = self._raw_prediction(X)
+        if self._posterior is None:
+            return Z
+        shift_invariant = self._remembered_targets().loss.shift_invariant
+        return moderate(Z, self._predictive_covariance(X), shift_invariant=shift_invariant)
 
     def _make_targets(self, y: Any, classes: Any = None) -> LabelTargets:
         return LabelTargets.of(y, classes)

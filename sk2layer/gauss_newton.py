@@ -67,8 +67,7 @@ class Inputs(NamedTuple):
     @classmethod
     def of(cls, X: Array) -> "Inputs":
         """Return them for rows of shape (n, d)."""
-        columns = np.ones((X.shape[1] + 1, X.shape[0]), X.dtype)
-        columns[:-1] = X.T
+        columns = with_ones(X)
         parts = range(0, X.shape[0], PAIR_COLUMNS)
         return cls(columns, [pairs(columns[:, start : start + PAIR_COLUMNS]) for start in parts])
 
@@ -115,6 +114,40 @@ class Block(NamedTuple):
     def hidden_rows(self) -> list[Array]:
         """Return r of each column of the curvature's factor, shape (h, n)."""
         return [self.slopes * (self.W2 @ self.factor[:, m]) for m in range(len(self.delta))]
+
+    def curvatures(self) -> Array:
+        """Return the weighted curvature L of each sample's loss, shape (k, k, n)."""
+        return np.einsum("omn,pmn->opn", self.factor, self.factor)
+
+    def raw_prediction(self, b2: Array) -> Array:
+        """Return the raw predictions, shape (n, k)."""
+        return self.hidden[:-1].T @ self.W2 + b2
+
+    def jacobian(self) -> Array:
+        """Return the derivatives of each raw prediction by the parameters, shape (k, n_parameters, n)."""
+        return jacobian(self.inputs.columns, self.hidden, self.slopes, self.W2)
+
+    def bend(self, directions: Array) -> Array:
+        """Return sum_i sum_o d2 z_o / dtheta2 @ direction_io, shape (n_parameters,).
+
+        `directions`, shape (k, n_parameters, n), has one for each raw prediction of each sample.
+        """
+        inputs = self.inputs.columns
+        (h, k), (d, n) = self.W2.shape, inputs.shape
+        hidden, output = np.zeros((d, h)), np.zeros((h + 1, k))
+        for o, direction in enumerate(directions):
+            # the derivative of z1 in this direction, and the change of the unit's own output weight
+            turn = np.einsum("fn,fan->an", inputs, direction[: d * h].reshape(d, h, n))
+            own = direction[d * h :].reshape(h + 1, k, n)[:-1, o]
+            hidden += inputs @ (self.bends * self.W2[:, o, np.newaxis] * turn + self.slopes * own).T
+            output[:-1, o] = np.einsum("an,an->a", self.slopes, turn)
+        return np.concatenate([hidden.ravel(), output.ravel()])
+
+    def gradient(self) -> Array:
+        """Return the gradient of the block's weighted losses, shape (n_parameters,)."""
+        hidden = self.inputs.columns @ (self.slopes * (self.W2 @ self.delta)).T
+        output = self.hidden @ self.delta.T
+        return np.concatenate([hidden.ravel(), output.ravel()])
 
 
 class CurvatureSum(ABC):
@@ -292,6 +325,33 @@ class PairSum(CurvatureSum):
         output = output + np.arange(h + 1)[:, np.newaxis]
         index[n_hidden:, n_hidden:] = output.reshape(p - n_hidden, p - n_hidden)
         return index
+
+
+def with_ones(X: Array) -> Array:
+    """Return rows of shape (n, d) as columns with a row of ones, shape (d + 1, n)."""
+    columns = np.ones((X.shape[1] + 1, X.shape[0]), X.dtype)
+    columns[:-1] = X.T
+    return columns
+
+
+def jacobian(inputs: Array, hidden: Array, slopes: Array, W2: Array) -> Array:
+    """Return the derivatives of each raw prediction by the parameters.
+
+    Parameters
+    ----------
+    inputs, hidden, slopes, W2
+        As in `Block`.
+
+    Returns
+    -------
+    jacobian : ndarray of shape (k, n_parameters, n), float64
+    """
+    (h, k), (d, n) = W2.shape, inputs.shape
+    derivatives = np.zeros((k, d * h + (h + 1) * k, n))
+    for o, rows in enumerate(derivatives):
+        np.multiply(inputs[:, np.newaxis], slopes * W2[:, o, np.newaxis], out=rows[: d * h].reshape(d, h, n))
+        rows[d * h :].reshape(h + 1, k, n)[:, o] = hidden
+    return derivatives
 
 
 def pairs(A: Array, out: Array | None = None) -> Array:

@@ -21,9 +21,15 @@ class Loss(ABC):
     ----------
     out_activation : str
         The name of the inverse link, the output activation of the network.
+    shift_invariant : bool
+        Whether adding a number to all raw predictions of a sample changes nothing.
+    has_noise : bool
+        Whether it stands for targets with noise of unknown variance.
     """
 
     out_activation: str
+    shift_invariant = False
+    has_noise = False
 
     @abstractmethod
     def losses(self, Y: Array, Z: Array) -> Array:
@@ -57,6 +63,7 @@ class HalfSquaredError(Loss):
     """l = 1/2 sum_k (z_k - y_k)^2, for regression; the link is the identity."""
 
     out_activation = "identity"
+    has_noise = True
 
     def losses(self, Y: Array, Z: Array) -> Array:
         """Return half the squared error of each sample."""
@@ -103,6 +110,7 @@ class MultinomialLogLoss(Loss):
     """l = -sum_k y_k log p_k with p = softmax(z), for several classes; `Y` is one-hot."""
 
     out_activation = "softmax"
+    shift_invariant = True
 
     def losses(self, Y: Array, Z: Array) -> Array:
         """Return the log loss of each sample."""

@@ -7,6 +7,7 @@ of the rows taken, n_samples / n_rows, so that the gradient of a random part est
 bias.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -19,7 +20,7 @@ from .activations import Activation
 from .gauss_newton import Block, CurvatureSum, Inputs, choose_form
 from .linearized import MAX_INPUTS, Eigen, KroneckerApproximation, KroneckerSum, RowsAt
 from .losses import Loss
-from .network import Shape, Workspace, backward, forward
+from .network import Shape, Weights, Workspace, backward, forward
 from .threads import ThreadMap
 
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache
@@ -91,7 +92,7 @@ class Objective:
         self.weight_sum = float(self.n_samples if sample_weight is None else sample_weight.sum(dtype=np.float64))
         self.block_rows = _block_rows(shape, self.dtype.itemsize, dense=isinstance(X[:0], np.ndarray))
         self.matrix_block_rows = _matrix_block_rows(shape, self.dtype.itemsize)
-        self._kept_inputs: dict[int, Inputs] = {}
+        self._kept_inputs: dict[tuple[int, int], Inputs] = {}
         self._lanes = self._make_lanes()
         self._map = ThreadMap(min(n_threads, len(self._lanes)))
 
@@ -189,7 +190,7 @@ class Objective:
         for rows in self._blocks(slice(None), self.matrix_block_rows):
             X = self.X[rows]
             X = np.hstack([X if isinstance(X, np.ndarray) else X.toarray(), np.ones((X.shape[0], 1))])
-            moments += (X * self._share(rows)).T @ X
+            moments += (X * self.share(rows)).T @ X
         return Eigen.of(moments)
 
     def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
@@ -241,7 +242,7 @@ class Objective:
 
     def _rows_at(self, theta: Array, lane: Lane, rows: slice) -> RowsAt:
         X, weights = self.X[rows], self.shape.unpack(theta)
-        return RowsAt(X, self._share(rows), weights, self.activation, self.loss, lane.workspace(X.shape[0]))
+        return RowsAt(X, self.share(rows), weights, self.activation, self.loss, lane.workspace(X.shape[0]))
 
     def _gradient(self, theta: Array, total: CurvatureSum) -> Array:
         return total.gradient() + self.penalty * theta * (1.0 / self.weight_sum)
@@ -250,35 +251,41 @@ class Objective:
         matrix.flat[:: self.n_parameters + 1] += self.penalty / self.weight_sum
         return matrix
 
+    def with_prior(self, penalty: Array, loss: Loss) -> "Objective":
+        """Return the objective of the same data under another penalty and loss; the work space is shared."""
+        other = copy.copy(self)
+        other.penalty, other.loss = penalty.astype(self.dtype), loss
+        return other
+
+    def blocks(self, theta: Array) -> Iterator[tuple[slice, Block]]:
+        """Yield row blocks, and what second derivatives are made of there; weighted by the shares of the samples."""
+        for lane in self._lanes:
+            for rows in self._blocks(lane.rows, self.matrix_block_rows):
+                yield rows, self._block(theta, rows)
+
     def _block(self, theta: Array, rows: slice) -> Block:
-        """Return what a block of rows contributes to second derivatives: the forward pass with samples in columns."""
-        (d, h, k), inputs = self.shape, self._inputs(rows)
-        hidden_layer, output_layer = theta[: (d + 1) * h].reshape(d + 1, h), theta[(d + 1) * h :].reshape(h + 1, k)
-        hidden = np.ones((h + 1, inputs.columns.shape[1]), self.dtype)
-        np.matmul(hidden_layer.T, inputs.columns, out=hidden[:-1])
-        self.activation.apply(hidden[:-1])
-        slopes = np.ones_like(hidden[:-1])
-        self.activation.multiply_by_derivative(slopes, hidden[:-1].copy())
+        """Return what a block of rows contributes to second derivatives."""
+        weights, inputs = self.shape.unpack(theta), self._inputs(rows)
+        hidden, slopes, Z2 = layers(inputs.columns, weights, self.activation)
         bends = self.activation.second_derivative(hidden[:-1], slopes)
-        Z2 = (output_layer.T @ hidden).T
-        factor = self.loss.curvature_factor(Z2) * np.sqrt(self._share(rows))[..., np.newaxis]
+        factor = self.loss.curvature_factor(Z2) * np.sqrt(self.share(rows))[..., np.newaxis]
         factor = np.ascontiguousarray(factor.transpose(1, 2, 0), dtype=self.dtype)
         delta = self.loss.delta(self.Y[rows], Z2)
-        delta *= self._share(rows)
-        return Block(inputs, hidden, slopes, bends, delta.T, factor, output_layer[:-1])
+        delta *= self.share(rows)
+        return Block(inputs, hidden, slopes, bends, delta.T, factor, weights.W2)
 
     def _inputs(self, rows: slice) -> Inputs:
         """Return the inputs and their pairs, kept where those of all rows fit; sparse rows become dense here."""
         keep = Inputs.width(self.shape.n_features) * self.n_samples * self.dtype.itemsize <= INPUTS_BYTES
-        inputs = self._kept_inputs.get(rows.start)
+        inputs = self._kept_inputs.get((rows.start, rows.stop))
         if inputs is None:
             X = self.X[rows]
             inputs = Inputs.of(X if isinstance(X, np.ndarray) else X.toarray())
         if keep:
-            self._kept_inputs[rows.start] = inputs
+            self._kept_inputs[rows.start, rows.stop] = inputs
         return inputs
 
-    def _share(self, rows: slice) -> Any:
+    def share(self, rows: slice) -> Any:
         """Return each row's share of the total weight, to multiply (n_rows, n_outputs)."""
         if self.sample_weight is None:
             return np.full((1, 1), 1.0 / self.weight_sum)
@@ -332,3 +339,15 @@ def _matrix_block_rows(shape: Shape, itemsize: int) -> int:
     d, h, _ = shape
     widths = (d + 1) * (d + 2) // 2 + h * (h + 1) // 2 + (d + 1) * h
     return int(np.clip(8 * BLOCK_BYTES // (itemsize * widths), 256, 2048))
+
+
+def layers(columns: Array, weights: Weights, activation: Activation) -> tuple[Array, Array, Array]:
+    """Return hidden values and slopes of a block of rows as `gauss_newton.Block` has them, and Z2, shape (n, k)."""
+    W1, b1, W2, b2 = weights
+    hidden = np.ones((len(b1) + 1, columns.shape[1]), columns.dtype)
+    np.matmul(W1.T, columns[:-1], out=hidden[:-1])
+    hidden[:-1] += b1[:, np.newaxis]
+    activation.apply(hidden[:-1])
+    slopes = np.ones_like(hidden[:-1])
+    activation.multiply_by_derivative(slopes, hidden[:-1].copy())
+    return hidden, slopes, hidden[:-1].T @ W2 + b2

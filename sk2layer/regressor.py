@@ -1,8 +1,10 @@
 """Regression: real targets, half the squared error, a linear output."""
 
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
@@ -59,11 +61,14 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         What a hidden unit computes.
     solver : {"auto", "gd", "sgd", "adam", "lbfgs", "lm"} or solver object, default="auto"
         How the objective is minimised: a name, or an object of `sk2layer.solvers` that owns its hyperparameters. They
-        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt, or Adam where data and
-        network are large (n_samples times number of parameters above 1e9).
-    alpha : float or "auto", default="auto"
-        The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses. "auto"
-        is 1.0.
+        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt, or Adam where data and network
+        are large (n_samples times number of parameters above 1e9).
+    alpha : float or {"auto", "evidence", "ard"}, default="auto"
+        The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses.
+        "evidence" chooses it by the marginal likelihood of the training data, one strength each for hidden weights,
+        hidden biases and output weights; "ard" one for the hidden weights of each input. Both need solver "auto" or
+        "lm". "auto" is "evidence" for up to 1500 parameters and (n_samples * n_outputs + n_parameters) *
+        n_parameters^2 up to 2e9, where `solver` is "auto" and `early_stopping` is not used, and otherwise 1.0.
     standardize : bool, default=True
         Whether to centre and scale X and y for training. The scaling is folded back into the weights, which are in the
         units of the data. A constant column gets the weight zero.
@@ -80,7 +85,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     n_iter_no_change : int, default=10
         The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
     n_init : int, default=1
-        The number of random starts; the one with the lowest objective (with `early_stopping`, validation loss) is kept.
+        The number of random starts; the one with the lowest objective (with `early_stopping`, validation loss; by
+        evidence, the most probable one) is kept.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit: exactly as if it had not stopped, if the data and the parameters other
         than `max_iter` are the same, and otherwise from its weights. Of several starts only the best is gone on with.
@@ -99,15 +105,26 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     intercepts_ : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,)
         The biases, in the units of the data.
     loss_ : float
-        The objective at these weights, for standardised data unless `standardize=False`.
+        The objective at these weights, for standardised data unless `standardize=False`. Where the evidence chooses
+        the penalty, the objective is the negative log evidence per sample.
     loss_curve_ : list of float
         The objective after each iteration.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int
         The number of iterations.
-    alpha_ : float
-        The penalty used.
+    alpha_ : float or ndarray of shape (n_groups,)
+        The penalty used, or chosen by evidence: of hidden weights (of each input with "ard"), hidden biases and output
+        weights, for standardised data.
+    noise_variance_ : ndarray of shape (n_outputs,)
+        The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence.
+    log_marginal_likelihood_ : float
+        The log evidence of the network, comparable between fits of the same targets with other numbers of hidden units
+        or activations; after a fit by evidence.
+    effective_n_parameters_ : float
+        The number of parameters that the data determine; after a fit by evidence.
+    feature_relevances_ : ndarray of shape (n_features,)
+        The prior standard deviation of the weights of each standardised input; after a fit with alpha="ard".
     solver_ : solver object
         The solver used.
     n_outputs_ : int
@@ -147,26 +164,69 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     True
     """
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
         """Predict the targets.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
             The inputs, in the units of the training data.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each prediction, too; after a fit by evidence.
+        include_noise : bool, default=True
+            Whether that is the standard deviation of a new y, or of the model's part alone.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The predictions, in the units and with the dimensions of the y that was fitted.
+        std : ndarray like y
+            Their standard deviations, only with `return_std`.
 
         Raises
         ------
         NotFittedError
             If the estimator has not been fitted.
+        ValueError
+            If `return_std` is asked of a fit with a given penalty.
         """
         Z = self._raw_prediction(X)
-        return Z if self._y_is_matrix else Z[:, 0]
+        y = Z if self._y_is_matrix else Z[:, 0]
+        if not return_std:
+            return y
+        variance = np.einsum("nkk->nk", self._predictive_covariance(X))
+        std = np.sqrt(variance + self.noise_variance_ if include_noise else variance).astype(Z.dtype)
+        return y, std if self._y_is_matrix else std[:, 0]
+
+    def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
+        """Return the interval in which each target lies with the given probability; after a fit by evidence.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+        confidence_level : float in (0, 1), default=0.95
+            The probability.
+        include_noise : bool, default=True
+            Whether the interval is for a new y, or for its mean alone.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            Its lower and upper end, in the units of y.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
+        """
+        if not (isinstance(confidence_level, Real) and 0.0 < confidence_level < 1.0):
+            raise ValueError(f"confidence_level must be a float in the range (0, 1). Got {confidence_level!r}.")
+        y, std = self.predict(X, return_std=True, include_noise=include_noise)
+        half_width = std * ndtri(0.5 + 0.5 * confidence_level)
+        return np.stack([y - half_width, y + half_width], axis=-1)
 
     @available_if(takes_batches)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -10,6 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._typing import Array
 from .activations import ACTIVATIONS
 from .data import Data
+from .evidence import Evidence
 from .losses import Loss
 from .monitor import Monitor
 from .network import Shape, Weights, initial_weights, pack
@@ -34,6 +35,8 @@ class Problem:
         The strength of the penalty on the weights.
     n_threads : int
         The number of threads that share the rows.
+    dtype : numpy dtype, optional
+        The floating type of the computation, by default that of the data.
     """
 
     def __init__(
@@ -46,15 +49,21 @@ class Problem:
         activation: str,
         loss: Loss,
         alpha: float,
+        dtype: Any = None,
         n_threads: int = 1,
     ) -> None:
         self.scaling, self.shape, self.activation, self.loss, self.alpha = scaling, shape, activation, loss, alpha
-        self.dtype, self.n_threads = train.X.dtype, n_threads
+        self.total_weight, self.n_threads = train.total_weight, n_threads
+        self.weights_dtype, self.dtype = train.X.dtype, np.dtype(dtype or train.X.dtype)
         self.train = self._standardize(train)
         self.validation = None if validation is None else self._standardize(validation)
 
     def _standardize(self, data: Data) -> Data:
-        return Data(self.scaling.rows(data.X), self.scaling.targets(data.Y).astype(self.dtype), data.weight)
+        return Data(
+            self.scaling.rows(data.X.astype(self.dtype, copy=False)),
+            self.scaling.targets(data.Y).astype(self.dtype),
+            data.weight,
+        )
 
     def objective(self) -> Objective:
         """Return the objective, with a work space of its own."""
@@ -163,6 +172,8 @@ class Outcome(NamedTuple):
         Whether the user interrupted it.
     state : FitState or None
         For going on.
+    evidence : Evidence or None
+        What was found besides the weights, where the evidence was maximised.
     """
 
     theta: Array
@@ -173,6 +184,7 @@ class Outcome(NamedTuple):
     monitor: Monitor
     interrupted: bool
     state: FitState | None
+    evidence: Evidence | None = None
 
 
 def run_starts(
@@ -250,6 +262,7 @@ def run(
         theta, loss, score = monitor.best_theta, monitor.best_value, monitor.best_loss
     state = None
     if settings.keep_state and result.state is not None:
-        state = FitState(settings.key(), problem.scaling, result.x, result.fun, result.state, monitor, run_seed, seed)
-    success = result.success or monitor.out_of_patience
-    return Outcome(theta, loss, score, success, result.message, monitor, interrupted, state)
+        value = result.get("fingerprint", result.fun)
+        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, run_seed, seed)
+    success, evidence = result.success or monitor.out_of_patience, result.get("evidence")
+    return Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)

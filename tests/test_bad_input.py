@@ -98,7 +98,7 @@ PARAMETERS = [
     ("hidden_units", [0, -1, 2.5, "20", None], r"an int in the range \[1, inf\)"),
     ("activation", ["logistic", "Sigmoid", None, np.tanh], "a str among {.*'identity'.*}"),
     ("solver", ["newton", "", None, Adam, 3], "a str among {.*'lbfgs'.*} or an instance of 'sk2layer.solvers"),
-    ("alpha", [-1.0, "automatic", None, [1.0]], r"a float in the range \[0(.0)?, inf\) or a str among {'auto'"),
+    ("alpha", [-1.0, "automatic", None, [1.0]], r"a float in the range \[0(.0)?, inf\) or a str among {.*'auto'"),
     ("standardize", ["yes", None, 0.5], "'bool'"),
     ("max_iter", [0, -5, 10.5, "many", None], r"an int in the range \[1, inf\)"),
     ("tol", [-1e-9, "small", None], r"a float in the range \[0(.0)?, inf\)"),

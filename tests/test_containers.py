@@ -121,7 +121,7 @@ def test_float32_and_a_column_far_from_zero(data_of):
     """A mean a thousand times the spread, such as that of a year, costs three digits of seven and no more."""
     X, y = data_of[TwoLayerRegressor]
     near, far = X.astype(np.float32), (X + np.array([0.0, 0.0, 0.0, 1000.0, 0.0])).astype(np.float32)
-    model = TwoLayerRegressor(4, random_state=0, max_iter=10)
+    model = TwoLayerRegressor(4, alpha=1.0, random_state=0, max_iter=10)
     np.testing.assert_allclose(model.fit(far, y).predict(far), model.fit(near, y).predict(near), atol=1e-3)
 
 
@@ -136,7 +136,7 @@ def test_names_of_columns_are_kept_and_checked(Estimator, Frame, data_of):
     frame = Frame(dict(zip(names, X.T, strict=True)))
     if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
         pytest.skip("this release of scikit-learn does not read the names of this data frame")
-    model = Estimator(4, random_state=0, max_iter=10)
+    model = Estimator(4, alpha=1.0, random_state=0, max_iter=10)
     plain = outputs(model.fit(X, y), X)
     assert not hasattr(model, "feature_names_in_")
     model.fit(frame, y, X_val=frame[:9], y_val=y[:9])

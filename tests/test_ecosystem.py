@@ -239,7 +239,7 @@ def test_permutation_importance(Estimator, data_of):
 def test_partial_dependence(Estimator, data_of):
     """Of a network that is linear in each of its inputs, in its raw prediction at least."""
     X, y = data_of[Estimator]
-    model = Estimator(2, activation="identity", random_state=0).fit(X, y)
+    model = Estimator(2, activation="identity", alpha=1.0, random_state=0).fit(X, y)
     method = "predict" if Estimator is TwoLayerRegressor else "decision_function"
     options = {} if Estimator is TwoLayerRegressor else {"response_method": method}
     result = partial_dependence(model, X, [2], grid_resolution=5, kind="average", **options)

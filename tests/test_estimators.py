@@ -157,7 +157,7 @@ def test_labels_of_any_type_come_back(labels):
 
 def test_probabilities_of_two_classes(cancer):
     X, y = cancer
-    model = TwoLayerClassifier(random_state=0).fit(X, y)
+    model = TwoLayerClassifier(alpha=1.0, random_state=0).fit(X, y)
     log_odds, p = model.decision_function(X), model.predict_proba(X)
     assert log_odds.shape == (120,)
     np.testing.assert_allclose(log_odds, forward(model, X)[:, 0], rtol=1e-12)
@@ -168,7 +168,7 @@ def test_probabilities_of_two_classes(cancer):
 
 def test_probabilities_of_several_classes(iris):
     X, y = iris
-    model = TwoLayerClassifier(random_state=0).fit(X, y)
+    model = TwoLayerClassifier(alpha=1.0, random_state=0).fit(X, y)
     scores, p = model.decision_function(X), model.predict_proba(X)
     np.testing.assert_allclose(scores, forward(model, X), rtol=1e-12)
     np.testing.assert_allclose(p, softmax(scores, axis=1), rtol=1e-12)
@@ -180,7 +180,7 @@ def test_probabilities_of_several_classes(iris):
 @pytest.mark.parametrize("n_labels", [2, 3])
 def test_probabilities_of_several_labels(n_labels, multilabel):
     X, Y = multilabel
-    model = TwoLayerClassifier(random_state=0).fit(X, Y[:, :n_labels])
+    model = TwoLayerClassifier(alpha=1.0, random_state=0).fit(X, Y[:, :n_labels])
     scores, p = model.decision_function(X), model.predict_proba(X)
     assert scores.shape == p.shape == (120, n_labels)
     np.testing.assert_allclose(scores, forward(model, X), rtol=1e-12)
@@ -192,7 +192,7 @@ def test_probabilities_of_several_labels(n_labels, multilabel):
 def test_the_logarithm_of_a_probability_that_rounds_to_zero(iris):
     X, y = iris
     for of_classes in [slice(50, None), slice(None)]:
-        model = TwoLayerClassifier(random_state=0).fit(X[of_classes], y[of_classes])
+        model = TwoLayerClassifier(alpha=1.0, random_state=0).fit(X[of_classes], y[of_classes])
         model.coefs_[1] = 1e4 * model.coefs_[1]
         log_p = model.predict_log_proba(X)
         assert np.isfinite(log_p).all()
@@ -266,10 +266,10 @@ def test_auto_chooses_by_size(Estimator, monkeypatch, data_of):
     X, y = data_of[Estimator]
     for out_activation in base.LM_LIMIT:
         monkeypatch.setitem(base.LM_LIMIT, out_activation, 20)
-    assert isinstance(Estimator(1, max_iter=1).fit(X, y).solver_, SOLVERS["lm"])
-    assert isinstance(Estimator(10, max_iter=1).fit(X, y).solver_, SOLVERS["lbfgs"])
+    assert isinstance(Estimator(1, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS["lm"])
+    assert isinstance(Estimator(10, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS["lbfgs"])
     monkeypatch.setattr(base, "FULL_BATCH_LIMIT", 1000)
-    assert isinstance(Estimator(10, max_iter=1).fit(X, y).solver_, SOLVERS["adam"])
+    assert isinstance(Estimator(10, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS["adam"])
 
 
 @every_solver

@@ -440,4 +440,4 @@ def test_defaults_converge_on_the_bundled_data(name, seed):
 def test_auto_is_second_order_for_few_parameters(Estimator, hidden_units, solver):
     X, y = datasets.load_diabetes(return_X_y=True)
     y = y if Estimator is TwoLayerRegressor else y > 150
-    assert type(Estimator(hidden_units, max_iter=1, random_state=0).fit(X, y).solver_).__name__ == solver
+    assert type(Estimator(hidden_units, alpha=1.0, max_iter=1, random_state=0).fit(X, y).solver_).__name__ == solver

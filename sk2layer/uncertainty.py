@@ -1,0 +1,82 @@
+"""How sure is a fitted network: the variance of predictions under the posterior, and probabilities moderated by it.
+
+The predicted class probabilities are averages over the posterior of the raw predictions z, approximated by making z
+smaller where its variance s^2 is large (MacKay 1992b):
+
+    sigmoid(z) averaged over N(z, s^2)  ~  sigmoid(kappa z),      kappa = 1 / sqrt(1 + pi s^2 / 8)
+
+For several classes, z is what a class is ahead of the mean of the others, since only such differences have a meaning.
+With two classes this is the formula above.
+
+References
+----------
+MacKay (1992b). The evidence framework applied to classification networks. Neural Computation 4.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._typing import Array
+from .activations import ACTIVATIONS
+from .network import Weights
+from .posterior import predictive_covariance
+from .scaling import Scaling
+
+
+class FittedPosterior(NamedTuple):
+    """What prediction needs to know of the posterior of a fitted network.
+
+    Attributes
+    ----------
+    weights : Weights
+        Its mean, for standardised data.
+    factor : ndarray of shape (n_parameters, n_parameters)
+        The lower Cholesky factor of its precision.
+    scaling : Scaling
+        What standardises the data.
+    activation : str
+        The name of the hidden activation.
+    """
+
+    weights: Weights
+    factor: Array
+    scaling: Scaling
+    activation: str
+
+    def covariance(self, X: Any) -> Array:
+        """Return the posterior covariance of the raw predictions for rows in the units of the data.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+            In the units of the targets, without their noise.
+        """
+        rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
+        spread = self.scaling.y_spread
+        return predictive_covariance(rows, self.weights, activation, self.factor) * np.outer(spread, spread)
+
+
+def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
+    """Return the raw predictions whose probabilities are averages over the posterior.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_outputs)
+        The raw predictions at the posterior's mean.
+    covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+        Their covariance.
+    shift_invariant : bool
+        Whether only differences of raw predictions have a meaning (softmax).
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_outputs)
+    """
+    if shift_invariant:
+        k = Z.shape[1]
+        ahead = (k * np.eye(k) - 1.0) / (k - 1.0)  # of the mean of the others
+        covariance = ahead @ covariance @ ahead
+        Z = Z - Z.mean(axis=1, keepdims=True)
+    variance = np.einsum("nkk->nk", covariance).astype(Z.dtype)
+    return Z / np.sqrt(1.0 + np.pi / 8.0 * variance)
