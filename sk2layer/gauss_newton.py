@@ -123,26 +123,6 @@ class Block(NamedTuple):
         """Return the raw predictions, shape (n, k)."""
         return self.hidden[:-1].T @ self.W2 + b2
 
-    def jacobian(self) -> Array:
-        """Return the derivatives of each raw prediction by the parameters, shape (k, n_parameters, n)."""
-        return jacobian(self.inputs.columns, self.hidden, self.slopes, self.W2)
-
-    def bend(self, directions: Array) -> Array:
-        """Return sum_i sum_o d2 z_o / dtheta2 @ direction_io, shape (n_parameters,).
-
-        `directions`, shape (k, n_parameters, n), has one for each raw prediction of each sample.
-        """
-        inputs = self.inputs.columns
-        (h, k), (d, n) = self.W2.shape, inputs.shape
-        hidden, output = np.zeros((d, h)), np.zeros((h + 1, k))
-        for o, direction in enumerate(directions):
-            # the derivative of z1 in this direction, and the change of the unit's own output weight
-            turn = np.einsum("fn,fan->an", inputs, direction[: d * h].reshape(d, h, n))
-            own = direction[d * h :].reshape(h + 1, k, n)[:-1, o]
-            hidden += inputs @ (self.bends * self.W2[:, o, np.newaxis] * turn + self.slopes * own).T
-            output[:-1, o] = np.einsum("an,an->a", self.slopes, turn)
-        return np.concatenate([hidden.ravel(), output.ravel()])
-
     def gradient(self) -> Array:
         """Return the gradient of the block's weighted losses, shape (n_parameters,)."""
         hidden = self.inputs.columns @ (self.slopes * (self.W2 @ self.delta)).T

@@ -17,7 +17,7 @@ The output biases have a flat prior. They are as many for every number of hidden
 comparisons; the hidden biases are not, and theirs is proper.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from ._typing import Array
 from .bounds import bounded
 from .network import Shape
 from .objective import Objective
-from .posterior import Response, cholesky, inverse, log_evidence, response
+from .posterior import cholesky, inverse, log_evidence
+from .response import Response, response
 
 PRIOR_PRECISIONS = (1e-4, 1e6)
 """Bounds of tau, for standardised data: weights of 100 are not penalised, those beyond a thousandth are pruned."""
@@ -130,6 +131,7 @@ class MarginalLikelihood:
         self.n_noise = objective.shape.n_outputs if objective.loss.has_noise else 0
         bounds = np.log([PRIOR_PRECISIONS] * groups.n_groups + [NOISE_PRECISIONS] * self.n_noise)
         self.lower, self.upper = bounds.T
+        self._last: tuple[Any, Any] = (None, None)
 
     def precisions(self, log_precisions: Array) -> tuple[Array, Array]:
         """Return those of the priors and those of the noise."""
@@ -142,21 +144,34 @@ class MarginalLikelihood:
 
     def at(self, theta: Array, log_precisions: Array) -> Point | None:
         """Return the evidence there, or None where it is not a finite number."""
-        objective = self.objective_at(log_precisions)
-        weight, (gradient, gauss_newton, _) = objective.weight_sum, objective.curvature(theta)
-        precision = gauss_newton
-        precision *= weight
-        if objective.loss.shift_invariant:
-            # Equal shifts of all output biases change nothing: a unit prior on them neither, and A gets its inverse.
-            k = objective.shape.n_outputs
-            precision[-k:, -k:] += 1.0 / k
-        energy = weight * objective.value(theta)
+        objective, noise = self.objective_at(log_precisions), self.precisions(log_precisions)[1]
+        scale = float(noise[0]) if self.n_noise == 1 else 1.0
+        loss, gradient, precision = self._likelihood(theta, noise if self.n_noise > 1 else np.ones(self.n_noise))
+        penalty, weight = objective.penalty, objective.weight_sum
+        energy = scale * loss + 0.5 * float(penalty @ theta**2)
+        precision = scale * precision
+        precision.flat[:: len(theta) + 1] += penalty
         factor = cholesky(precision) if np.isfinite(energy) and np.isfinite(precision).all() else None
         if factor is None:
             return None
         constants = 0.5 * weight * float((log_precisions[self.groups.n_groups :] - np.log(2.0 * np.pi)).sum())
-        value = log_evidence(energy, objective.penalty, factor) + constants
-        return Point(theta, log_precisions, objective, value, energy, weight * gradient, precision, factor)
+        value = log_evidence(energy, penalty, factor) + constants
+        gradient = scale * gradient + penalty * theta
+        return Point(theta, log_precisions, objective, value, energy, gradient, precision, factor)
+
+    def _likelihood(self, theta: Array, noise: Array) -> tuple[float, Array, Array]:
+        """Return the sum of losses, its gradient and its Gauss-Newton matrix; those last asked for are remembered."""
+        key = theta.tobytes(), noise.tobytes()
+        if self._last[0] != key:
+            objective = self.objective.with_prior(np.zeros(len(theta)), bounded(self.objective.loss, noise))
+            weight, (loss, gradient, matrix) = objective.weight_sum, objective.gauss_newton(theta)
+            matrix *= weight
+            if objective.loss.shift_invariant:
+                # Equal shifts of all output biases change nothing, so nor does a unit prior on them; A has its inverse.
+                k = objective.shape.n_outputs
+                matrix[-k:, -k:] += 1.0 / k
+            self._last = key, (weight * loss, weight * gradient, matrix)
+        return self._last[1]
 
     def finite_at(self, theta: Array, log_precisions: Array) -> Point:
         """Return the evidence there, or raise ValueError where it is not a finite number."""

@@ -26,7 +26,8 @@ from .threads import ThreadMap
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache
 INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
-LANE_OPERATIONS = 2**20  # rows times parameters that are worth a thread of their own
+LANE_OPERATIONS = 2**18  # rows times parameters whose second derivatives are worth a thread of their own,
+PASS_OPERATIONS = 2**22  # and of which threads share a single pass
 MAX_LANES = 8  # the same whatever the number of threads: it determines the order of summation
 
 
@@ -194,7 +195,7 @@ class Objective:
         return Eigen.of(moments)
 
     def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
-        first, *others = self._map_lanes(lambda lane, part: self._lane_curvature(theta, lane, part, exact=exact))
+        first, *others = self._map(lambda lane: self._lane_curvature(theta, lane, exact=exact), self._lanes)
         for other in others:
             first.merge(other)
         return first
@@ -203,7 +204,8 @@ class Objective:
         """Return function(lane, rows) of all lanes with their rows, or of the first one with the rows given."""
         if rows is not None:
             return [function(self._lanes[0], rows)]
-        return self._map(lambda lane: function(lane, lane.rows), self._lanes)
+        together = self.n_samples * self.n_parameters >= PASS_OPERATIONS
+        return (self._map if together else ThreadMap(1))(lambda lane: function(lane, lane.rows), self._lanes)
 
     def _lane_value(self, theta: Array, lane: Lane, rows: Rows) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -218,12 +220,12 @@ class Objective:
                 gradient = part if gradient is None else np.add(gradient, part, dtype=np.float64)
         return total, np.asarray(gradient)
 
-    def _lane_curvature(self, theta: Array, lane: Lane, rows: Rows, *, exact: bool) -> CurvatureSum:
+    def _lane_curvature(self, theta: Array, lane: Lane, *, exact: bool) -> CurvatureSum:
         total = lane.curvature_sum
         total.clear()
         with np.errstate(over="ignore", invalid="ignore"):
-            for block in self._blocks(rows, self.matrix_block_rows):
-                total.add(self._block(theta, block), exact=exact)
+            for rows in self._blocks(lane.rows, self.matrix_block_rows):
+                total.add(self._block(theta, rows), exact=exact)
         return total
 
     def _lane_product(self, theta: Array, vector: Array, lane: Lane, rows: Rows) -> Array:
@@ -257,11 +259,16 @@ class Objective:
         other.penalty, other.loss = penalty.astype(self.dtype), loss
         return other
 
-    def blocks(self, theta: Array) -> Iterator[tuple[slice, Block]]:
-        """Yield row blocks, and what second derivatives are made of there; weighted by the shares of the samples."""
-        for lane in self._lanes:
-            for rows in self._blocks(lane.rows, self.matrix_block_rows):
-                yield rows, self._block(theta, rows)
+    def map_blocks(self, theta: Array, function: Callable[[Iterator[tuple[slice, Block]]], Any]) -> list[Any]:
+        """Return function(blocks) for parts of the rows, in threads; each block comes with its rows.
+
+        What is in a block is weighted by the shares of the samples.
+        """
+
+        def blocks(lane: Lane) -> Iterator[tuple[slice, Block]]:
+            return ((rows, self._block(theta, rows)) for rows in self._blocks(lane.rows, self.matrix_block_rows))
+
+        return self._map(lambda lane: function(blocks(lane)), self._lanes)
 
     def _block(self, theta: Array, rows: slice) -> Block:
         """Return what a block of rows contributes to second derivatives."""

@@ -18,7 +18,7 @@ Bishop (2006). Pattern Recognition and Machine Learning, sections 4.4 and 5.7.
 Immer, Korzepa & Bauer (2021). Improving predictions of Bayesian neural nets via local linearization. AISTATS.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -28,7 +28,7 @@ from ._typing import Array
 from .activations import Activation
 from .gauss_newton import jacobian, with_ones
 from .network import Weights
-from .objective import Objective, layers
+from .objective import layers
 
 BLOCK_BYTES = 2**24  # the Jacobian of a block of rows takes at most 16 MiB
 
@@ -46,9 +46,8 @@ def log_determinant(factor: Array) -> float:
 
 def inverse(factor: Array) -> Array:
     """Return (L L.T)^-1 of a lower Cholesky factor L."""
-    lower = np.tril(dpotri(factor, lower=1)[0])
-    symmetric = lower + lower.T
-    symmetric.flat[:: len(lower) + 1] *= 0.5
+    symmetric = np.tril(dpotri(factor, lower=1)[0])
+    symmetric += np.tril(symmetric, -1).T
     return symmetric
 
 
@@ -73,58 +72,11 @@ def log_evidence(energy: float, prior_precision: Array, factor: Array) -> float:
     return 0.5 * float(np.log(proper).sum() - log_determinant(factor) + n_flat * np.log(2.0 * np.pi)) - energy
 
 
-class Response(NamedTuple):
-    """How log |A| and the losses respond at theta.
-
-    Attributes
-    ----------
-    gradient : ndarray of shape (n_parameters,)
-        d log |A| / dtheta at fixed priors.
-    traces : ndarray of shape (n_outputs,)
-        tr(A^-1 sum_i w_i L_oo J_io.T J_io) for each output o: the parameters that it determines.
-    half_errors : ndarray of shape (n_outputs,)
-        1/2 sum_i w_i (z - y) dl / dz for each output: its loss, where that is a squared error.
-    """
-
-    gradient: Array
-    traces: Array
-    half_errors: Array
-
-
-def response(objective: Objective, theta: Array, covariance: Array) -> Response:
-    """Return the response at theta, with `covariance` the inverse of the precision A there.
-
-    The loss must have a `curvature_slope` (see `bounds`). A moves with theta by way of the network's second derivatives
-    and the slope of the loss's curvature L:
-    d tr(S A) = 2 sum_i sum_o (S J.T L)_io . d J_io + sum_i tr(J_i S J_i.T d L_i), with S = A^-1 held fixed.
-    """
-    loss: Any = objective.loss
-    gradient, (traces, half_errors) = np.zeros(len(theta)), np.zeros((2, objective.shape.n_outputs))
-    b2 = objective.shape.unpack(theta).b2
-    for rows, block in objective.blocks(theta):
-        J, L, Z = block.jacobian(), block.curvatures(), block.raw_prediction(b2)
-        SJ = np.stack([covariance @ derivatives for derivatives in J])
-        V = _products(J, SJ)
-        slope = loss.curvature_slope(Z, V) * objective.share(rows)
-        gradient += 2.0 * block.bend(_weighted(SJ, L)) + block._replace(delta=slope.T).gradient()
-        traces += np.einsum("noo,oon->o", V, L)
-        half_errors += 0.5 * np.einsum("on,no->o", block.delta, Z - objective.Y[rows])
-    weight = objective.weight_sum
-    return Response(weight * gradient, weight * traces, weight * half_errors)
-
-
 def _products(J: Array, SJ: Array) -> Array:
     """Return J S J.T of each sample, shape (n, k, k)."""
     if len(J) == 1:
         return np.einsum("pn,pn->n", J[0], SJ[0])[:, np.newaxis, np.newaxis]
     return np.einsum("opn,qpn->noq", J, SJ)
-
-
-def _weighted(SJ: Array, L: Array) -> Array:
-    """Return the columns of S J.T L, shape (k, n_parameters, n)."""
-    if len(L) == 1:
-        return SJ * L[0, 0]
-    return np.einsum("opn,oqn->qpn", SJ, L)
 
 
 def predictive_covariance(X: Any, weights: Weights, activation: Activation, factor: Array) -> Array:

@@ -22,7 +22,7 @@ HOUSE = [
     {"network"},
     {"gauss_newton", "linearized"},
     {"scaling", "objective"},
-    {"posterior", "monitor"},
+    {"posterior", "response", "monitor"},
     {"marginal_likelihood", "uncertainty"},
     {"data"},
     {"evidence"},

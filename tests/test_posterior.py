@@ -8,7 +8,8 @@ from sk2layer.activations import ACTIVATIONS
 from sk2layer.bounds import BoundedBinaryLogLoss, BoundedMultinomialLogLoss, ScaledSquaredError
 from sk2layer.network import Shape, initial_weights, predict_raw
 from sk2layer.objective import Objective
-from sk2layer.posterior import cholesky, inverse, log_determinant, log_evidence, predictive_covariance, response
+from sk2layer.posterior import cholesky, inverse, log_determinant, log_evidence, predictive_covariance
+from sk2layer.response import response
 
 LOSSES = [
     (ScaledSquaredError, 1),
