@@ -11,11 +11,9 @@ from .uncertainty import FittedPosterior
 DEFAULT_ALPHA = 1.0
 """The penalty that alpha="auto" stands for where the evidence cannot be afforded."""
 
-EVIDENCE_LIMIT = 1500
-"""alpha="auto" is "evidence" up to this number of parameters: six matrices of that size squared take 100 MB, ..."""
-
-EVIDENCE_WORK = 2 * 10**9
-"""... and up to this (n_samples * n_outputs + n_parameters) * n_parameters^2, a step's operations but for a factor."""
+EVIDENCE_WORK = 25 * 10**8
+"""alpha="auto" is "evidence" up to this (n_samples * n_outputs + 4 n_parameters) * n_parameters^2, a step's operations
+but for a factor: rows cost a product of their pairs, parameters the factorisations of their matrix."""
 
 EVIDENCE_ATTRIBUTES = {
     "effective_n_parameters_",
@@ -27,8 +25,7 @@ EVIDENCE_ATTRIBUTES = {
 
 def can_afford_evidence(n_samples: int, shape: Shape) -> bool:
     """Return whether the evidence is quick enough to be the default."""
-    work = (n_samples * shape.n_outputs + shape.n_parameters) * shape.n_parameters**2
-    return shape.n_parameters <= EVIDENCE_LIMIT and work <= EVIDENCE_WORK
+    return (n_samples * shape.n_outputs + 4 * shape.n_parameters) * shape.n_parameters**2 <= EVIDENCE_WORK
 
 
 def check_evidence_parameters(alpha: Any, solver: Any, early_stopping: bool) -> None:
