@@ -281,8 +281,8 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""
         if self.alpha != "auto":
             return self.alpha if isinstance(self.alpha, str) else ""
-        affordable = self.solver == "auto" and not self.early_stopping and can_afford_evidence(n_samples, shape)
-        return "evidence" if affordable else ""
+        suited = self.solver == "auto" and self.standardize and not self.early_stopping
+        return "evidence" if suited and can_afford_evidence(n_samples, shape) else ""
 
     def _alpha(self) -> float:
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)

@@ -112,8 +112,9 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses.
         "evidence" chooses it by the marginal likelihood of the training data, one strength each for hidden weights,
         hidden biases and output weights; "ard" one for the hidden weights of each input. Both need solver "auto" or
-        "lm". "auto" is "evidence" where `solver` is "auto", `early_stopping` is not used and (n_samples * n_outputs + 4
-        n_parameters) * n_parameters^2 is at most 2.5e9: some 800 parameters, or 10,000 rows for 450. Otherwise 1.0.
+        "lm", and data whose spreads are about 1 where `standardize` is not used. "auto" is "evidence" where `solver` is
+        "auto", `standardize` is used, `early_stopping` is not, and (n_samples * n_outputs + 4 n_parameters) *
+        n_parameters^2 is at most 2.5e9: some 800 parameters, or 10,000 rows for 450. Otherwise it is 1.0.
     standardize : bool, default=True
         Whether to centre and scale X for training. The scaling is folded back into the weights, which are in the
         units of the data. A constant column gets the weight zero.

@@ -130,7 +130,7 @@ def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float, hopele
 
     Below `hopeless`, it ends at the first look that does not show growth, otherwise at the second in turn.
     """
-    log_precisions = likelihood.unit.copy()
+    log_precisions = np.zeros_like(likelihood.lower)
     log_precisions[: likelihood.groups.n_groups] = np.log(penalty)
     penalties = likelihood.groups.spread(np.exp(log_precisions[: likelihood.groups.n_groups]))
     objective = likelihood.objective.with_prior(penalties, likelihood.objective.loss)

@@ -33,8 +33,8 @@ PRIOR_PRECISIONS = (1e-4, 1e6)
 """Bounds of tau, for standardised data: weights of 100 are not penalised, those beyond a thousandth are pruned."""
 
 NOISE_PRECISIONS = (1e-2, 1e4)
-"""Bounds of beta times the variance of the targets: noise of a hundredth of their spread counts as none. Where the data
-can be interpolated, the condition of A is about n_samples * beta, and what they hardly determine loses as many digits."""
+"""Bounds of beta, for standardised targets: noise of a hundredth of their spread counts as none. Where the data can be
+interpolated, the condition of A is about n_samples * beta, and what they hardly determine loses as many digits."""
 
 
 class Groups(NamedTuple):
@@ -129,19 +129,9 @@ class MarginalLikelihood:
     def __init__(self, objective: Objective, groups: Groups) -> None:
         self.objective, self.groups = objective, groups
         self.n_noise = objective.shape.n_outputs if objective.loss.has_noise else 0
-        # the logarithms of unit precisions, those of the noise in units of the targets
-        self.unit = np.append(np.zeros(groups.n_groups), -np.log(self._variances()))
         bounds = np.log([PRIOR_PRECISIONS] * groups.n_groups + [NOISE_PRECISIONS] * self.n_noise)
-        self.lower, self.upper = bounds.T + self.unit
+        self.lower, self.upper = bounds.T
         self._last: tuple[Any, Any] = (None, None)
-
-    def _variances(self) -> Array:
-        """Return the variance of each target that has noise; 1 where they are standardised, or all equal."""
-        Y, weight = self.objective.Y[:, : self.n_noise].astype(np.float64), self.objective.sample_weight
-        share = np.ones(len(Y)) if weight is None else weight
-        share = share / share.sum()
-        variances = share @ (Y - share @ Y) ** 2
-        return np.where(np.isclose(variances, 1.0) | (variances == 0.0), 1.0, variances)
 
     def precisions(self, log_precisions: Array) -> tuple[Array, Array]:
         """Return those of the priors and those of the noise."""

@@ -231,6 +231,7 @@ def test_separable_classes_do_not_run_away(name):
 def test_auto_is_evidence_where_it_can_be_afforded(fitted, monkeypatch):
     model, X, y = fitted
     assert np.shape(model.alpha_) == (3,)
+    assert TwoLayerRegressor(8, standardize=False, random_state=0).fit(X, y).alpha_ == penalty.DEFAULT_ALPHA
     monkeypatch.setattr(penalty, "EVIDENCE_WORK", 20)
     assert TwoLayerRegressor(8, random_state=0).fit(X, y).alpha_ == penalty.DEFAULT_ALPHA
 
