@@ -89,8 +89,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     restarts : {"best", "average"}, default="best"
         What becomes of several starts. "best" keeps the one with the lowest objective (with `early_stopping`,
         validation loss; by evidence, the most probable one). "average" makes them one network whose predictions are
-        the means of theirs, with `n_init * hidden_units` hidden units; error bars are those of the mixture. It usually
-        predicts better, and makes a network as much larger. It cannot be gone on with by `warm_start` or `partial_fit`.
+        the means of theirs, with `n_init * hidden_units` hidden units; error bars are those of the mixture. Where the
+        penalty is weak it predicts far better, where the evidence chose it hardly; it is slower to predict with, and
+        cannot be gone on with by `warm_start` or `partial_fit`.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit: exactly as if it had not stopped, if the data and the parameters other
         than `max_iter` are the same, and otherwise from its weights. Of several starts only the best is gone on with.
