@@ -1,7 +1,6 @@
 """What a fit is, for both estimators: check, standardise, minimise, fold the scaling back, report."""
 
 import math
-import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -9,7 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -27,7 +25,7 @@ from .data import (
     split,
 )
 from .evidence import EvidenceClimb
-from .network import Shape, Weights, predict_raw
+from .network import Shape, Weights, pack, predict_raw
 from .penalty import (
     DEFAULT_ALPHA,
     EVIDENCE_ATTRIBUTES,
@@ -38,10 +36,19 @@ from .penalty import (
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
-from .solvers.base import OUT_OF_ITERATIONS
 from .threads import one_blas_thread, thread_budget
-from .training import FitSettings, FitState, Outcome, Problem, Stream, go_on, run_starts
-from .uncertainty import FittedPosterior
+from .training import (
+    RESTARTS,
+    FitSettings,
+    FitState,
+    Outcome,
+    Problem,
+    Stream,
+    check_restarts,
+    go_on,
+    run_starts,
+)
+from .uncertainty import FittedPosterior, Mixture
 
 LM_LIMIT = {"identity": math.inf, "sigmoid": 100, "softmax": 100}
 """solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
@@ -53,7 +60,7 @@ FULL_BATCH_LIMIT = 10**9
 class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     """Parameters, fit and prediction of a two-layer network; the subclasses add what y means."""
 
-    _posterior: FittedPosterior | None
+    _posterior: FittedPosterior | Mixture | None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_units": [integer(1)],
@@ -67,6 +74,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         "validation_fraction": [real(0.0, 1.0, closed="neither")],
         "n_iter_no_change": [integer(1)],
         "n_init": [integer(1)],
+        "restarts": [choice(*RESTARTS)],
         "warm_start": ["boolean"],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
@@ -87,6 +95,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         n_init: int = 1,
+        restarts: str = "best",
         warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -103,6 +112,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.n_init = n_init
+        self.restarts = restarts
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -168,6 +178,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        check_restarts(self.restarts, self.n_init, self.warm_start)
         check_evidence_parameters(self.alpha, self.solver, self.early_stopping)
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
@@ -244,9 +255,10 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         self._store(outcome, problem, solver, targets)
         self._stream: Stream | None = None
         if solver.supports_partial_fit:
-            theta, monitor = outcome.theta, outcome.monitor
+            theta, monitor = pack(outcome.weights(shape)).astype(problem.dtype), outcome.monitor
             self._stream = Stream(running, scaling, data.total_weight, theta, type(solver), None, monitor, seed)
-        self._report(outcome, solver)
+        advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or try another solver."
+        outcome.warn(solver, advice)
         return self
 
     def _check_training_data(
@@ -327,13 +339,13 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         if state is not None and state.is_of(problem, settings):
             return go_on(problem, settings, state)
         n_init = self.n_init if start is None else 1
-        return run_starts(problem, settings, start, seed, n_init, self.n_jobs)
+        return RESTARTS[self.restarts](run_starts(problem, settings, start, seed, n_init, self.n_jobs))
 
     def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
         """Set the fitted attributes, all of them, when nothing can fail any more."""
         monitor = outcome.monitor
         self._remember_targets(targets)
-        self._store_weights(outcome.theta, problem.scaling, problem.shape, problem.weights_dtype)
+        self._store_weights(outcome.weights(problem.shape), problem.scaling, problem.weights_dtype)
         self.loss_ = outcome.loss
         self.loss_curve_ = list(monitor.loss_curve)
         self.n_iter_ = len(self.loss_curve_)
@@ -351,26 +363,10 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             del self.validation_loss_curve_  # of an earlier fit
         self._fit_state = outcome.state if self.warm_start else None
 
-    def _store_weights(self, theta: Array, scaling: Scaling, shape: Shape, dtype: Any) -> None:
-        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(shape.unpack(theta.astype(np.float64))))
+    def _store_weights(self, weights: Weights, scaling: Scaling, dtype: Any) -> None:
+        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(weights))
         self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
-        self.n_outputs_, self.n_layers_ = shape.n_outputs, 3
-
-    def _report(self, outcome: Outcome, solver: Solver) -> None:
-        if outcome.interrupted:
-            warnings.warn(
-                f"The fit was interrupted after {self.n_iter_} iterations; the best weights so far are kept.",
-                UserWarning,
-                stacklevel=3,
-            )
-        elif not outcome.success:
-            advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or try another solver."
-            warnings.warn(
-                f"{solver} has not converged after {self.n_iter_} iterations: {outcome.message}."
-                f"{advice if outcome.message.startswith(OUT_OF_ITERATIONS) else ''}",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self.n_outputs_, self.n_layers_ = len(b2), 3
 
     # ------------------------------------------------------------------ prediction
 

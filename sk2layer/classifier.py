@@ -131,8 +131,13 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     n_iter_no_change : int, default=10
         The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
     n_init : int, default=1
-        The number of random starts; the one with the lowest objective (with `early_stopping`, validation loss; by
-        evidence, the most probable one) is kept.
+        The number of random starts.
+    restarts : {"best", "average"}, default="best"
+        What becomes of several starts. "best" keeps the one with the lowest objective (with `early_stopping`,
+        validation loss; by evidence, the most probable one). "average" makes them one network whose raw predictions are
+        the means of theirs, with `n_init * hidden_units` hidden units; error bars are those of the mixture. Where the
+        penalty is weak it predicts far better, where the evidence chose it hardly; it is slower to predict with, and
+        cannot be gone on with by `warm_start` or `partial_fit`.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit: exactly as if it had not stopped, if the data and the parameters other
         than `max_iter` are the same, and otherwise from its weights. Of several starts only the best is gone on with.
@@ -150,12 +155,13 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     Attributes
     ----------
     coefs_ : list of 2 ndarrays, of shapes (n_features, hidden_units) and (hidden_units, n_outputs)
-        The weights, in the units of the data.
+        The weights, in the units of the data. An average of starts has `n_init` times as many hidden units.
     intercepts_ : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,)
         The biases, in the units of the data.
     loss_ : float
         The objective at these weights, for standardised data unless `standardize=False`. Where the evidence chooses
-        the penalty, the objective is the negative log evidence per sample.
+        the penalty, the objective is the negative log evidence per sample. Of an average of starts, this and all else
+        that is reported of the fit is that of the best one.
     loss_curve_ : list of float
         The objective after each iteration.
     validation_loss_curve_ : list of float
@@ -231,6 +237,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         n_init: int = 1,
+        restarts: str = "best",
         warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -249,6 +256,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             n_init=n_init,
+            restarts=restarts,
             warm_start=warm_start,
             n_jobs=n_jobs,
             random_state=random_state,

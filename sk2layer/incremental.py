@@ -32,6 +32,8 @@ class IncrementalTwoLayer(BaseTwoLayer):
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Take one epoch over a batch."""
         self._check_parameters()
+        if self.restarts == "average" and self.n_init > 1:
+            raise ValueError(f"n_init must be 1 for partial_fit with restarts='average'. Got {self.n_init}.")
         stream: Stream | None = getattr(self, "_stream", None)
         targets, data = self._check_training_data(X, y, sample_weight, classes=classes, again=stream is not None)
         shape = Shape(data.X.shape[1], int(self.hidden_units), targets.n_outputs)

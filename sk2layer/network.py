@@ -12,6 +12,7 @@ All parameters live in one flat vector theta, in the order W1, b1, W2, b2: each 
 of n_inputs + 1 rows. The named arrays are views into it. `X` is an array or anything else with `.dot(B, out)` and `.T`.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,15 @@ class Shape(NamedTuple):
 def pack(weights: Weights) -> Array:
     """Return the flat vector theta of named arrays: the inverse of `Shape.unpack`."""
     return np.concatenate([array.ravel() for array in weights])
+
+
+def average(networks: Sequence[Weights]) -> Weights:
+    """Return the one network whose raw prediction is the mean of those of several networks: all of them side by side.
+
+    W1 = [W1_1 ... W1_m], b1 likewise, W2 = [W2_1; ...; W2_m] / m, and b2 is the mean.
+    """
+    W1, b1, W2, b2 = zip(*networks, strict=True)
+    return Weights(np.hstack(W1), np.hstack(b1), np.vstack(W2) / len(W2), np.mean(b2, axis=0))
 
 
 class Workspace(NamedTuple):

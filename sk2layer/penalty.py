@@ -6,7 +6,7 @@ import numpy as np
 
 from .network import Shape, Weights
 from .training import Outcome, Problem
-from .uncertainty import FittedPosterior
+from .uncertainty import FittedPosterior, Mixture
 
 DEFAULT_ALPHA = 1.0
 """The penalty that alpha="auto" stands for where the evidence cannot be afforded."""
@@ -39,14 +39,21 @@ def check_evidence_parameters(alpha: Any, solver: Any, early_stopping: bool) -> 
 
 
 def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alpha: Any) -> dict[str, Any]:
-    """Return the fitted attributes of an estimator that come from the evidence, if there is any."""
+    """Return the fitted attributes of an estimator that come from the evidence, if there is any.
+
+    Of several averaged networks, the error bars and the variance of the noise are of all, the rest is of the best one.
+    """
     evidence, scaling, shape = outcome.evidence, problem.scaling, problem.shape
     if evidence is None:
         return {"_posterior": None, "_log_precisions": None}
-    weights = Weights(*(array.copy() for array in shape.unpack(outcome.theta)))
+    networks = [(network.theta, network.evidence) for network in outcome.networks if network.evidence is not None]
+    posteriors = tuple(
+        FittedPosterior(Weights(*(array.copy() for array in shape.unpack(theta))), its.factor, scaling, activation)
+        for theta, its in networks
+    )
     variance, spread = evidence.noise_variance, scaling.y_spread
     attributes: dict[str, Any] = {
-        "_posterior": FittedPosterior(weights, evidence.factor, scaling, activation),
+        "_posterior": Mixture(posteriors) if len(posteriors) > 1 else posteriors[0],
         "_log_precisions": evidence.log_precisions,
         "effective_n_parameters_": evidence.n_effective,
         "log_marginal_likelihood_": evidence.log_evidence,
@@ -54,7 +61,7 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
     }
     if problem.loss.has_noise:
         attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance).mean())
-        attributes["noise_variance_"] = variance * spread**2
+        attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
         attributes["log_marginal_likelihood_"] -= problem.total_weight * float(np.log(spread[spread > 0.0]).sum())
     if alpha == "ard":
         attributes["feature_relevances_"] = evidence.prior_precision[: shape.n_features] ** -0.5

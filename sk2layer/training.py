@@ -1,10 +1,13 @@
-"""How a problem is solved: minimise from one or more starts, watch, survive interruption and divergence, choose."""
+"""How a problem is solved: minimise from one or more starts, watch, survive interruption, choose or average."""
 
 import copy
+import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from ._typing import Array
@@ -13,11 +16,14 @@ from .data import Data
 from .evidence import Evidence
 from .losses import Loss
 from .monitor import Monitor
-from .network import Shape, Weights, initial_weights, pack
+from .network import Shape, Weights, average, initial_weights, pack
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
 from .solvers import Solver
+from .solvers.base import OUT_OF_ITERATIONS
 from .threads import one_blas_thread
+
+INTERRUPTED = "interrupted"
 
 
 class Problem:
@@ -153,7 +159,7 @@ class Stream(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a fit from one start.
+    """What came of a fit from one start, or of several of which this is the best.
 
     Attributes
     ----------
@@ -174,6 +180,8 @@ class Outcome(NamedTuple):
         For going on.
     evidence : Evidence or None
         What was found besides the weights, where the evidence was maximised.
+    members : tuple of Outcome
+        What is averaged, where that is more than this one.
     """
 
     theta: Array
@@ -185,19 +193,72 @@ class Outcome(NamedTuple):
     interrupted: bool
     state: FitState | None
     evidence: Evidence | None = None
+    members: tuple["Outcome", ...] = ()
+
+    @property
+    def networks(self) -> tuple["Outcome", ...]:
+        """Those that are averaged, or this one."""
+        return self.members or (self,)
+
+    def weights(self, shape: Shape) -> Weights:
+        """Return the weights of the network that results, in float64, for standardised data."""
+        return average([shape.unpack(network.theta.astype(np.float64)) for network in self.networks])
+
+    def warn(self, solver: Solver, advice: str) -> None:
+        """Warn the caller of fit, once, of interruption or lack of convergence; `advice` is for too few iterations."""
+        if self.interrupted:
+            kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
+            message = f"The fit was interrupted after {len(self.monitor.loss_curve)} iterations; {kept} are kept."
+            warnings.warn(message, UserWarning, stacklevel=3)
+            return
+        for network in self.networks:
+            if not network.success:
+                advice = advice if network.message.startswith(OUT_OF_ITERATIONS) else ""
+                n_iter = len(network.monitor.loss_curve)
+                message = f"{solver} has not converged after {n_iter} iterations: {network.message}.{advice}"
+                warnings.warn(message, ConvergenceWarning, stacklevel=3)
+                break
+
+
+def check_restarts(restarts: str, n_init: int, warm_start: bool) -> None:
+    """Raise ValueError where an average is asked to be gone on with."""
+    if warm_start and restarts == "average" and n_init > 1:
+        raise ValueError(
+            "warm_start must be False where several starts are averaged, since one network can be gone on with. "
+            f"Got {warm_start}, with restarts={restarts!r} and n_init={n_init}."
+        )
+
+
+def best_of(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of the best score, interrupted if the last one was."""
+    return min(outcomes, key=lambda outcome: outcome.score)._replace(interrupted=outcomes[-1].interrupted)
+
+
+def average_of(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the best outcome that has ended, with all that have for members; if none has, the one that began."""
+    ended = [outcome for outcome in outcomes if outcome.message != INTERRUPTED]
+    if not ended:
+        return outcomes[-1]
+    return best_of(ended)._replace(members=tuple(ended), interrupted=outcomes[-1].interrupted)
+
+
+RESTARTS = {"best": best_of, "average": average_of}
 
 
 def run_starts(
     problem: Problem, settings: FitSettings, start: Weights | None, seed: int, n_init: int, n_jobs: int | None
-) -> Outcome:
-    """Minimise from the given start or from `n_init` random ones; return the best, whatever `n_jobs` is."""
+) -> list[Outcome]:
+    """Minimise from the given start or from `n_init` random ones; the same whatever `n_jobs` is.
+
+    If the user interrupts, those that were begun by then are returned, the last of them marked.
+    """
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(n_init)]
 
     def arguments(run_seed: int) -> tuple[Any, ...]:
         return problem, settings, problem.start(start, run_seed), settings.monitor(), None, run_seed, seed
 
     if n_init == 1:
-        return run(*arguments(seeds[0]))
+        return [run(*arguments(seeds[0]))]
     outcomes: list[Outcome] = []
     try:
         for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(delayed(run)(*arguments(s)) for s in seeds):
@@ -208,8 +269,7 @@ def run_starts(
         if not outcomes:
             raise
         outcomes[-1] = outcomes[-1]._replace(interrupted=True)
-    best = min(outcomes, key=lambda outcome: outcome.score)
-    return best._replace(interrupted=outcomes[-1].interrupted)
+    return outcomes
 
 
 def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
@@ -252,7 +312,7 @@ def run(
                 keep_state=settings.keep_state,
             )
     except KeyboardInterrupt:
-        result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message="interrupted", state=None)
+        result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message=INTERRUPTED, state=None)
         interrupted = True
     monitor.validation_loss = None  # it holds on to the data
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):

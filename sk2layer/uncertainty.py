@@ -8,6 +8,9 @@ smaller where its variance s^2 is large (MacKay 1992b):
 For several classes, z is what a class is ahead of the mean of the others, since only such differences have a meaning.
 With two classes this is the formula above.
 
+Where the mean of several networks predicts, how far they disagree is a part of the covariance, that of a mixture of
+their predictions in equal parts; probabilities are moderated by it as by any other.
+
 References
 ----------
 MacKay (1992b). The evidence framework applied to classification networks. Neural Computation 4.
@@ -19,7 +22,7 @@ import numpy as np
 
 from ._typing import Array
 from .activations import ACTIVATIONS
-from .network import Weights
+from .network import Weights, predict_raw
 from .posterior import predictive_covariance
 from .scaling import Scaling
 
@@ -55,6 +58,37 @@ class FittedPosterior(NamedTuple):
         rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
         spread = self.scaling.y_spread
         return predictive_covariance(rows, self.weights, activation, self.factor) * np.outer(spread, spread)
+
+    def mean(self, X: Any) -> Array:
+        """Return the raw predictions in float64, shape (n_samples, n_outputs), in the units of the targets."""
+        return predict_raw(X, self.scaling.fold_out(self.weights), ACTIVATIONS[self.activation])
+
+
+class Mixture(NamedTuple):
+    """The posterior of an average of networks.
+
+    Attributes
+    ----------
+    members : tuple of FittedPosterior
+        Those of the networks.
+    """
+
+    members: tuple[FittedPosterior, ...]
+
+    def covariance(self, X: Any) -> Array:
+        """Return the mean of the members' covariances plus the covariance of their means.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+            In the units of the targets, without their noise.
+        """
+        means = [member.mean(X) for member in self.members]
+        center, total = np.mean(means, axis=0), 0.0
+        for member, mean in zip(self.members, means, strict=True):
+            apart = mean - center
+            total = total + member.covariance(X) + apart[:, :, np.newaxis] * apart[:, np.newaxis]
+        return np.divide(total, len(self.members))
 
 
 def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:

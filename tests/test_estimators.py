@@ -238,6 +238,7 @@ def test_parameters_are_those_of_the_contract(Estimator):
         "validation_fraction": 0.1,
         "n_iter_no_change": 10,
         "n_init": 1,
+        "restarts": "best",
         "warm_start": False,
         "n_jobs": None,
         "random_state": None,
