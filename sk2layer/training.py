@@ -230,8 +230,12 @@ def check_restarts(restarts: str, n_init: int, warm_start: bool) -> None:
 
 
 def best_of(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of the best score, interrupted if the last one was."""
-    return min(outcomes, key=lambda outcome: outcome.score)._replace(interrupted=outcomes[-1].interrupted)
+    """Return the outcome of the best score, interrupted if the last one was.
+
+    Where the evidence is maximised, a start that was interrupted has none: it is not comparable with those that ended.
+    """
+    comparable = [outcome for outcome in outcomes if outcome.evidence is not None] or outcomes
+    return min(comparable, key=lambda outcome: outcome.score)._replace(interrupted=outcomes[-1].interrupted)
 
 
 def average_of(outcomes: Sequence[Outcome]) -> Outcome:

@@ -370,3 +370,23 @@ def test_the_last_that_has_ended_counts_when_the_parent_is_interrupted(monkeypat
 )
 def test_conformance(estimator, check):
     check(estimator)
+
+
+def test_the_best_that_has_ended_keeps_its_error_bars(monkeypatch):
+    run, outcomes = training.run, []
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    def run_the_second_one_interrupted(*args):
+        if outcomes:
+            monkeypatch.setattr(training.Monitor, "__call__", interrupted)
+        outcomes.append(run(*args))
+        return outcomes[-1]
+
+    monkeypatch.setattr(training, "run", run_the_second_one_interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model = regressor(alpha="evidence", restarts="best").fit(X, NUMBERS)
+    assert len(outcomes) == 2
+    assert model.loss_ == outcomes[0].loss
+    assert np.isfinite(model.predict_interval(NEW)).all()
