@@ -9,7 +9,8 @@ a prediction may be: by the noise where there are data, and by more where there 
 
 # %%
 # The data are in the units they might have been measured in: the input in the thousands, the target in the hundreds.
-# :class:`~sklearn.neural_network.MLPRegressor` is fitted to them as they are, with its default settings too.
+# :class:`~sklearn.neural_network.MLPRegressor` is fitted to them as they are, with more iterations than
+# by default.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,8 +50,8 @@ print(f"effective number of parameters    {model.effective_n_parameters_:.1f} of
 
 # %%
 # Where there are data, the band is as wide as the noise, and in the gap it widens; the band of the curve alone, without
-# the noise of a measurement, shows it best. Beyond the data on either side it widens too, though it describes networks
-# like this one, not everything that could happen there.
+# the noise of a measurement, shows it best. Beyond the data on either side it widens too, but there it only says how
+# far networks like this one may differ: the truth can do what none of them does, and leaves the band on the left.
 
 grid = np.linspace(500, 6500, 400)
 mean = model.predict(grid[:, np.newaxis])
