@@ -4,7 +4,7 @@ How much does a fit depend on its random start?
 
 The objective of a network has many minima, and which of them a fit ends in depends on the weights it starts from.
 ``n_init=5`` fits from five random starts and keeps the fit with the lowest objective. Here are twenty fits with one
-start and twenty with five, once under the default penalty and once under a penalty that hardly counts.
+start and twenty with five, once under a penalty that counts and once under one that hardly does.
 """
 
 # %%

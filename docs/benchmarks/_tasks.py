@@ -114,11 +114,12 @@ def list_data_sets(folder):
         found.update({name: (kind, loader) for name, loader in loaders.items()})
         for name, path in DATA_FILES[kind].items():
             if folder and Path(folder, path).is_dir():
-                found[name] = kind, partial(_read, Path(folder, path), kind)
+                found[name] = kind, partial(read_table, Path(folder, path), kind)
     return found
 
 
-def _read(folder, kind):
+def read_table(folder, kind):
+    """Return X and y of a data set in a folder of its own."""
     if kind == "regression":
         table = np.loadtxt(folder / "data.txt")
         inputs, target = (np.loadtxt(folder / f"index_{part}.txt", dtype=int) for part in ("features", "target"))
