@@ -257,8 +257,10 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         if solver.supports_partial_fit:
             theta, monitor = pack(outcome.weights(shape)).astype(problem.dtype), outcome.monitor
             self._stream = Stream(running, scaling, data.total_weight, theta, type(solver), None, monitor, seed)
-        advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or try another solver."
-        outcome.warn(solver, advice)
+        method, remedy = str(solver), "try another solver"
+        if grouping:
+            method, remedy = "The choice of the penalty", "set alpha to a number"
+        outcome.warn(method, f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}.")
         return self
 
     def _check_training_data(

@@ -204,7 +204,7 @@ class Outcome(NamedTuple):
         """Return the weights of the network that results, in float64, for standardised data."""
         return average([shape.unpack(network.theta.astype(np.float64)) for network in self.networks])
 
-    def warn(self, solver: Solver, advice: str) -> None:
+    def warn(self, method: str, advice: str) -> None:
         """Warn the caller of fit, once, of interruption or lack of convergence; `advice` is for too few iterations."""
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
@@ -215,7 +215,7 @@ class Outcome(NamedTuple):
             if not network.success:
                 advice = advice if network.message.startswith(OUT_OF_ITERATIONS) else ""
                 n_iter = len(network.monitor.loss_curve)
-                message = f"{solver} has not converged after {n_iter} iterations: {network.message}.{advice}"
+                message = f"{method} has not converged after {n_iter} iterations: {network.message}.{advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=3)
                 break
 

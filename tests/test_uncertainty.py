@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit, softmax
 from sklearn import datasets
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, penalty
@@ -226,6 +227,15 @@ def test_separable_classes_do_not_run_away(name):
 
 
 # --------------------------------------------------------------------------------------------------------- who chooses
+
+
+def test_a_choice_that_has_not_converged_says_what_helps(fitted):
+    _, X, y = fitted
+    says = (
+        r"The choice of the penalty has not converged after 1 iterations: max_iter reached.* or set alpha to a number\."
+    )
+    with pytest.warns(ConvergenceWarning, match=says):
+        TwoLayerRegressor(8, max_iter=1, tol=0.0, random_state=0).fit(X, y)
 
 
 def test_auto_is_evidence_where_it_can_be_afforded(fitted, monkeypatch):
