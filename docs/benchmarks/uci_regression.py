@@ -123,6 +123,7 @@ def make_models(options, seed):
     return {
         "sk2layer, default": Network(**ours),
         "sk2layer, ard": Network(**ours, alpha="ard"),
+        "sk2layer, average of 5": Network(**ours, n_init=5, restarts="average"),
         "MLPRegressor, searched": Peer(regressor_search(options.penalties, seed)),
         "gradient boosting": Peer(HistGradientBoostingRegressor(random_state=seed)),
         "Gaussian process": GaussianProcess(options.gp_rows, seed),
@@ -173,6 +174,9 @@ def parse_options():
     if options.quick:
         options.splits, options.only, options.units, options.penalties = 1, ["diabetes"], 5, [1.0]
         options.gp_rows = 100
+    unknown = set(options.models or ()) - set(make_models(options, 0))
+    if unknown:
+        parser.error(f"there is no model {sorted(unknown)}; there are {list(make_models(options, 0))}")
     return options
 
 
