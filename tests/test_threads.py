@@ -80,6 +80,11 @@ def test_the_budget_is_what_is_set_and_never_more_than_there_is():
         assert thread_budget(None) == 1  # a fit within a fit takes no more
 
 
+def test_processes_of_a_search_have_no_more_threads_than_their_share():
+    budgets = Parallel(n_jobs=2)(delayed(thread_budget)(None) for _ in range(2))
+    assert all(1 <= budget <= max(1, cpu_count() // 2) for budget in budgets)
+
+
 def test_blas_has_its_threads_back_after_fits_that_overlap():
     with threadpool_limits(2, user_api="blas"):
         before, seen = blas_threads(), []
