@@ -29,7 +29,7 @@ START_PENALTIES = (1.0, 0.1, 0.01, 0.001)
 HOPELESS = 10.0  # log p(y) so far below the best fit's that weaker penalties are not tried: odds of 1 to 22000
 START_STEPS, START_LOOKS = 20, 8  # Levenberg-Marquardt steps between looks at the evidence, and looks at most
 START_TOL = 1e-4
-FIT = LevenbergMarquardt(linear_solver="cholesky")  # whose steps settle to the last digits
+START_SOLVER = LevenbergMarquardt(linear_solver="cholesky")  # whose steps settle to the last digits
 START_GAIN = 1.0  # what one of two looks in turn must add to log p(y) for the fit to go on
 FIXED_POINT_STEPS = 4
 
@@ -137,7 +137,7 @@ def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float, hopele
     state, idle = None, 0
     best = likelihood.finite_at(theta, log_precisions)
     for _ in range(START_LOOKS):
-        result = FIT.minimize(objective, theta, max_iter=START_STEPS, tol=START_TOL, state=state)
+        result = START_SOLVER.minimize(objective, theta, max_iter=START_STEPS, tol=START_TOL, state=state)
         theta, state = result.x, result.state
         point = _best_precisions(likelihood, theta, log_precisions)
         idle = 0 if point.log_evidence > best.log_evidence + START_GAIN else idle + 1

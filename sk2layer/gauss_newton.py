@@ -266,8 +266,7 @@ class PairSum(CurvatureSum):
         hidden_rows = block.hidden_rows()
         for part, input_pairs in block.inputs.parts():
             self._add_hidden([row[:, part] for row in hidden_rows], input_pairs)
-        for o in range(self.shape.n_outputs):
-            curvature = np.einsum("mn,pmn->pn", block.factor[o], block.factor)  # the row o of L
+        for o, curvature in enumerate(block.curvatures()):
             self._add_cross(o, block.inputs.columns, block.slopes * (block.W2 @ curvature), block.hidden)
             for p in range(o + 1):
                 self._output[o, p] += (block.hidden * curvature[p]) @ block.hidden.T

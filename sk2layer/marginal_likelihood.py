@@ -135,7 +135,8 @@ class MarginalLikelihood:
 
     def precisions(self, log_precisions: Array) -> tuple[Array, Array]:
         """Return those of the priors and those of the noise."""
-        return tuple(np.split(np.exp(log_precisions), [self.groups.n_groups]))  # type: ignore[return-value]
+        precisions = np.exp(log_precisions)
+        return precisions[: self.groups.n_groups], precisions[self.groups.n_groups :]
 
     def objective_at(self, log_precisions: Array) -> Objective:
         """Return the objective that has these precisions."""

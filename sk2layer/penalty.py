@@ -62,7 +62,7 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
     if problem.loss.has_noise:
         attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance).mean())
         attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
-        attributes["log_marginal_likelihood_"] -= problem.total_weight * float(np.log(spread[spread > 0.0]).sum())
+        attributes["log_marginal_likelihood_"] -= problem.train.total_weight * float(np.log(spread[spread > 0.0]).sum())
     if alpha == "ard":
         attributes["feature_relevances_"] = evidence.prior_precision[: shape.n_features] ** -0.5
     return attributes

@@ -59,7 +59,7 @@ class Problem:
         n_threads: int = 1,
     ) -> None:
         self.scaling, self.shape, self.activation, self.loss, self.alpha = scaling, shape, activation, loss, alpha
-        self.total_weight, self.n_threads = train.total_weight, n_threads
+        self.n_threads = n_threads
         self.weights_dtype, self.dtype = train.X.dtype, np.dtype(dtype or train.X.dtype)
         self.train = self._standardize(train)
         self.validation = None if validation is None else self._standardize(validation)
