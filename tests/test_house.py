@@ -25,6 +25,7 @@ HOUSE = [
     {"posterior", "response", "monitor"},
     {"marginal_likelihood", "uncertainty"},
     {"data"},
+    {"fixed_penalties"},
     {"evidence"},
     {"training"},
     {"penalty"},
