@@ -2,6 +2,6 @@
 
 from .classifier import TwoLayerClassifier
 from .regressor import TwoLayerRegressor
+from .version import VERSION as __version__
 
-__version__ = "0.1.0"
 __all__ = ["TwoLayerClassifier", "TwoLayerRegressor", "__version__"]
