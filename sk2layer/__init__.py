@@ -2,6 +2,7 @@
 
 from .classifier import TwoLayerClassifier
 from .regressor import TwoLayerRegressor
-from .version import VERSION as __version__
+from .version import VERSION
 
+__version__ = VERSION
 __all__ = ["TwoLayerClassifier", "TwoLayerRegressor", "__version__"]

@@ -1,8 +1,8 @@
 """What does an estimator write to a file: plain data in place of our private classes, and the version.
 
-A private class may change with any version, and whoever loads a file with `skops` would have to trust it by name. So an
-estimator that is pickled, dumped or copied gives its private state away as dictionaries, in which `KIND` names the class
-that they are made into again. What has to be trusted is then the estimator and its solver.
+A private class may change with any version, and whoever loads a file with `skops` would have to trust it by name. So
+an estimator that is pickled, dumped or copied gives its private state away as dictionaries, in which `KIND` names the
+class that they are made into again. What has to be trusted is then the estimator and its solver.
 """
 
 import warnings
@@ -70,8 +70,8 @@ class OtherVersionWarning(InconsistentVersionWarning):
     def __str__(self) -> str:
         return (
             f"This {self.estimator_name} was written by sk2layer {self.original_sklearn_version} and is read by "
-            f"sk2layer {self.current_sklearn_version}. It may fail, or predict something else: fit it again, or install "
-            "the version that wrote it."
+            f"sk2layer {self.current_sklearn_version}. It may fail, or predict something else: fit it again, or "
+            "install the version that wrote it."
         )
 
 

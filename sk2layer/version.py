@@ -1,3 +1,3 @@
-"""Which version of sk2layer is this?"""
+"""Which version this is."""
 
 VERSION = "0.1.0"

@@ -27,7 +27,7 @@ HOUSE = [
     {"data"},
     {"evidence"},
     {"training"},
-    {"penalty", "persistence"},
+    {"mlp", "penalty", "persistence"},
     {"base"},
     {"incremental"},
     {"regressor", "classifier"},
