@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 default_role = "literal"
+smartquotes = False  # the links of notebooks look for parameters and their types as they are in docstrings
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 

@@ -15,6 +15,7 @@ from .evidence import Pair
 from .monitor import Monitor
 from .network import Weights
 from .scaling import RunningScaling, Scaling
+from .solvers.documentation import Documented
 from .training import FitState, Stream
 from .uncertainty import FittedPosterior, Mixture
 from .version import VERSION
@@ -75,7 +76,7 @@ class OtherVersionWarning(InconsistentVersionWarning):
         )
 
 
-class Portable(BaseEstimator):
+class Portable(Documented, BaseEstimator):
     """An estimator that gives its state away as plain data, with the version."""
 
     def __getstate__(self) -> dict[str, Any]:
