@@ -30,8 +30,9 @@ def to_mlp(MLP: Any, model: Any, y: Any, **partial_fit_params: Any) -> Any:
     mlp : MLPRegressor or MLPClassifier
     """
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
-    mlp = MLP(hidden_layer_sizes=(len(b1),), activation=ACTIVATIONS.get(model._activation, model._activation))
-    mlp.partial_fit(np.zeros((len(y), len(W1)), W1.dtype), y, **partial_fit_params)
+    activation = ACTIVATIONS.get(model._activation, model._activation)
+    mlp = MLP(hidden_layer_sizes=(len(b1),), activation=activation, random_state=0)
+    mlp.partial_fit(np.zeros((len(y), len(W1)), W1.dtype), y, **partial_fit_params).set_params(random_state=None)
     vars(mlp).pop("_optimizer", None)  # remembers the gradients of that epoch
     mlp.coefs_, mlp.intercepts_ = [W1.copy(), W2.copy()], [b1.copy(), b2.copy()]
     mlp.loss_, mlp.loss_curve_, mlp.n_iter_, mlp.t_ = model.loss_, list(model.loss_curve_), model.n_iter_, 0

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from ._typing import Array
 from .classifier import TwoLayerClassifier
@@ -29,10 +30,10 @@ CLASSIFIER_OPTIONS = {
     "output_class_labels": [False, True],
     "raw_scores": [True, False],
 }
+REGRESSOR_OPTIONS = {"return_std": [True, False], "include_noise": [True, False]}
+
 LINKS: dict[str, tuple[str, dict[str, int]]] = {"sigmoid": ("Sigmoid", {}), "softmax": ("Softmax", {"axis": 1})}
 """The operators that turn raw predictions into probabilities, and their attributes."""
-
-REGRESSOR_OPTIONS = {"return_std": [True, False], "include_noise": [True, False]}
 
 
 def register() -> None:
@@ -59,8 +60,10 @@ def register() -> None:
     >>> sk2layer.onnx.register()  # doctest: +SKIP
     >>> graph = skl2onnx.to_onnx(model, X[:1])  # doctest: +SKIP
     """
-    from skl2onnx import update_registered_converter
-
+    try:
+        from skl2onnx import update_registered_converter
+    except ImportError as error:
+        raise ImportError("sk2layer.onnx.register needs skl2onnx: pip install 'sk2layer[onnx]'.") from error
     update_registered_converter(
         TwoLayerRegressor,
         "Sk2layerTwoLayerRegressor",
@@ -168,7 +171,7 @@ def _member(graph: Graph, x: str, posterior: FittedPosterior, dtype: Any, mix: A
     slopes = SLOPES[posterior.activation](graph, A1)
     scaled = scaling.y_spread[:, np.newaxis] * mix
     mean = graph.affine(A1, W2 @ scaled, b2 @ scaled + scaling.y_mean @ mix, np.float64)
-    inverse_factor = np.linalg.inv(posterior.factor)
+    inverse_factor = solve_triangular(posterior.factor, np.eye(len(posterior.factor)), lower=True)
     squares = [_square(graph, rows, A1, slopes, W1.shape, W2, column, inverse_factor) for column in scaled.T]
     return mean, graph("Concat", *squares, axis=1)
 
@@ -217,6 +220,9 @@ def _parse_regressor(scope: Any, model: Any, inputs: Any, custom_parsers: Any = 
 
 
 def _regressor_shapes(operator: Any) -> None:
+    from skl2onnx.common.utils import check_input_and_output_numbers
+
+    check_input_and_output_numbers(operator, input_count_range=1)
     for output in operator.outputs:
         output.type.shape = [operator.inputs[0].get_first_dimension(), operator.raw_operator.n_outputs_]
 
@@ -240,7 +246,9 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
 
 def _float_type(operator: Any) -> Any:
     """Return the type to compute in: that of the input, float32 where it holds integers."""
-    return np.float64 if type(operator.inputs[0].type).__name__ == "DoubleTensorType" else np.float32
+    from skl2onnx.common.data_types import guess_numpy_type
+
+    return np.float64 if guess_numpy_type(operator.inputs[0].type) == np.float64 else np.float32
 
 
 # ---------------------------------------------------------------------------------------------------- classification

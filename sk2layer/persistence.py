@@ -20,7 +20,7 @@ from .training import FitState, Stream
 from .uncertainty import FittedPosterior, Mixture
 from .version import VERSION
 
-KIND = "kind"
+KIND = "_kind"
 
 RECORDS: dict[str, type[Any]] = {
     record.__name__: record for record in (FitState, FittedPosterior, Mixture, Pair, Scaling, Stream, Weights)
@@ -58,11 +58,11 @@ def from_plain(value: Any) -> Any:
     kind = content.pop(KIND, None)
     if kind in RECORDS:
         return RECORDS[kind](**content)
-    if kind not in OBJECTS:
-        return content
-    instance = OBJECTS[kind]()
-    vars(instance).update(content)
-    return instance
+    if kind in OBJECTS:
+        instance = OBJECTS[kind]()
+        vars(instance).update(content)
+        return instance
+    return content
 
 
 class OtherVersionWarning(InconsistentVersionWarning):

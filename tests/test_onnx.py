@@ -272,3 +272,11 @@ def test_integers_are_computed_with_in_float32():
     (exported,) = run(model, rows)
     assert exported.dtype == np.float32
     assert_close(exported, model.predict(rows)[:, np.newaxis], 1e-5)
+
+
+@pytest.mark.parametrize("target", ["one", "several"])
+def test_several_inputs_are_for_a_column_transformer_to_join(target):
+    doubles = skl2onnx.common.data_types.DoubleTensorType
+    columns = {f"x{j}": (doubles, X[:, [j]]) for j in range(X.shape[1])}
+    with pytest.raises(skl2onnx.common.utils.InvalidInputLengthException, match=r"at most 1 input"):
+        run(fitted(target), columns)

@@ -14,10 +14,7 @@ import sk2layer
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, persistence, solvers
 from sk2layer.solvers import SOLVERS
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:The default value of `compression`:FutureWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(90, 3)) * [1.0, 10.0, 0.1] + [0.0, 50.0, 1.0]
@@ -157,6 +154,12 @@ def test_what_is_stored_is_plain_data(model, y):
     assert {
         pkgutil.resolve_name(f"{module}:{name}") for module, name in found if module.startswith("sk2layer")
     } <= PUBLIC
+
+
+def test_dictionaries_of_others_are_kept():
+    """A solver of one's own may keep in its state what it likes."""
+    state = {"kind": "Weights", "pairs": [(1, {"kind": None})], 3: ()}
+    assert persistence.from_plain(persistence.to_plain(state)) == state
 
 
 def test_unfitted_estimators_are_stored_as_well(tmp_path):
