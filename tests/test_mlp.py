@@ -169,7 +169,8 @@ def test_shap_explains_both_alike(target):
 
 @pytest.mark.filterwarnings("ignore")  # of emlearn's imports
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
-def test_emlearn_writes_the_network_in_c(activation):
+def test_emlearn_writes_the_network_in_c(activation, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it compiles
     with np.errstate():  # the import changes it for good
         emlearn = pytest.importorskip("emlearn", reason="emlearn is not installed")
     model = fitted("several", activation)
