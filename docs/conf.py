@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 default_role = "literal"
+smartquotes = False  # the links of notebooks look for parameters and their types as they are in docstrings
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
@@ -50,7 +51,7 @@ html_title = "sk2layer"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "user_guide": [], "mathematics": [], "changelog": [], "contributing": []}
+html_sidebars = {"index": [], "user_guide": [], "export": [], "mathematics": [], "changelog": [], "contributing": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -33,6 +33,7 @@ from .penalty import (
     check_evidence_parameters,
     evidence_attributes,
 )
+from .persistence import Portable
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
@@ -57,7 +58,7 @@ FULL_BATCH_LIMIT = 10**9
 """Beyond that, solver="auto" is L-BFGS; and Adam where n_samples * n_parameters is above this."""
 
 
-class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
+class BaseTwoLayer(Portable, metaclass=ABCMeta):
     """Parameters, fit and prediction of a two-layer network; the subclasses add what y means."""
 
     _posterior: FittedPosterior | Mixture | None

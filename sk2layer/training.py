@@ -119,7 +119,7 @@ class FitSettings(NamedTuple):
 
     def key(self) -> tuple[Any, ...]:
         """Return what must not change if a fit is to go on exactly."""
-        return type(self.solver), self.solver.get_params(), self.tol, self.patience, self.early_stopping
+        return str(type(self.solver)), self.solver.get_params(), self.tol, self.patience, self.early_stopping
 
 
 class FitState(NamedTuple):

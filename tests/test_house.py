@@ -16,7 +16,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 # A module imports from earlier lines only.
 HOUSE = [
-    {"_typing", "solvers", "threads"},
+    {"_typing", "solvers", "threads", "version"},
     {"activations", "losses"},
     {"bounds"},
     {"network"},
@@ -28,7 +28,7 @@ HOUSE = [
     {"fixed_penalties"},
     {"evidence"},
     {"training"},
-    {"penalty"},
+    {"mlp", "penalty", "persistence"},
     {"base"},
     {"incremental"},
     {"regressor", "classifier"},

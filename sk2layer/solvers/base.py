@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
+from .documentation import Documented
+
 Vector = NDArray[np.floating[Any]]
 OUT_OF_ITERATIONS = "max_iter reached"
 Callback = Callable[[OptimizeResult], None]
 
 
-class Solver(BaseEstimator):
+class Solver(Documented, BaseEstimator):
     """Base class of the solvers.
 
     Attributes

@@ -260,8 +260,10 @@ class Adam(_MiniBatch):
     ----------
     learning_rate : float, default=0.03
         About the largest change of a weight per step.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        How fast the running means of the gradient and of its square forget.
+    beta_1 : float in [0, 1), default=0.9
+        How much of the running mean of the gradient is kept in a step.
+    beta_2 : float in [0, 1), default=0.999
+        How much of the running mean of its square is kept in a step.
     epsilon : float, default=1e-8
         Added to the root of the mean square.
     batch_size : int or "auto", default="auto"
