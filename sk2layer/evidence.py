@@ -40,7 +40,7 @@ SUFFICIENT = 0.1  # of the increase that the slope predicts
 SETTLING_STEPS = 4  # of Newton's method back to the floor of the valley
 SETTLED = 0.02  # a fall of E that is not worth one of them
 WINDOW = 5  # steps over which the evidence must grow
-LEAST_GAIN = 0.2  # growth of log p(y) per step that is nothing for any number of samples: odds of e in five steps
+LEAST_GAIN = 0.1  # growth of log p(y) per step that is nothing for any number of samples
 
 
 class Pair(NamedTuple):
@@ -72,7 +72,7 @@ def maximize_evidence(
         The largest number of quasi-Newton steps.
     tol : float
         Stop when -log p(y) per unit of sample weight has fallen by less than this per step in the mean of five, or
-        log p(y) itself has grown by less than 0.2.
+        log p(y) itself has grown by less than 0.1.
     callback : callable, optional
         Called after each step with an `OptimizeResult` of `x`, the weights, and `fun`, -log p(y) per unit of weight.
     state : dict, optional
