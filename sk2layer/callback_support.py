@@ -17,6 +17,8 @@ from typing import Any, Self
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    FRAMES_OF_FIT = 2
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -26,8 +28,12 @@ except ImportError:  # scikit-learn < 1.9
         """Return the method as it is."""
         return method
 
+    FRAMES_OF_FIT = 1
 
-__all__ = ["CallbackSupportMixin", "Reporter", "with_callbacks", "without_callbacks"]
+
+__all__ = ["FRAMES_OF_FIT", "CallbackSupportMixin", "Reporter", "with_callbacks", "without_callbacks"]
+
+# FRAMES_OF_FIT: how many frames a call of a method `with_callbacks` is on the stack, for warnings that name the caller.
 
 ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"
 """What scikit-learn keeps of callbacks in an estimator."""

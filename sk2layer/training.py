@@ -13,7 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._typing import Array
 from .activations import ACTIVATIONS
-from .callback_support import Reporter
+from .callback_support import FRAMES_OF_FIT, Reporter
 from .data import Data
 from .evidence import Evidence
 from .losses import Loss
@@ -226,14 +226,14 @@ class Outcome(NamedTuple):
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
             message = f"The fit was interrupted after {len(self.monitor.loss_curve)} iterations; {kept} are kept."
-            warnings.warn(message, UserWarning, stacklevel=3)
+            warnings.warn(message, UserWarning, stacklevel=2 + FRAMES_OF_FIT)
             return
         for network in self.networks:
             if not network.success:
                 advice = advice if network.message.startswith(OUT_OF_ITERATIONS) else ""
                 n_iter = len(network.monitor.loss_curve)
                 message = f"{method} has not converged after {n_iter} iterations: {network.message}.{advice}"
-                warnings.warn(message, ConvergenceWarning, stacklevel=3)
+                warnings.warn(message, ConvergenceWarning, stacklevel=2 + FRAMES_OF_FIT)
                 break
 
 
@@ -292,28 +292,27 @@ def minimize(
             f"Got others, or another machine's arithmetic, after {len(state.monitor.loss_curve)} iterations of it. "
             "clone() the estimator to start afresh."
         )
-    return RESTARTS[restarts](run_starts(problem, settings, start, seed, n_init if start is None else 1, n_jobs))
+    starts = settings.of_starts(n_init if start is None else 1)
+    return RESTARTS[restarts](run_starts(problem, starts, start, seed, n_jobs))
 
 
 def run_starts(
-    problem: Problem, settings: FitSettings, start: Weights | None, seed: int, n_init: int, n_jobs: int | None
+    problem: Problem, all_settings: list[FitSettings], start: Weights | None, seed: int, n_jobs: int | None
 ) -> list[Outcome]:
-    """Minimise from the given start or from `n_init` random ones; the same whatever `n_jobs` is.
+    """Minimise from the given start or from random ones, one for each of the settings; the same whatever `n_jobs` is.
 
     If the user interrupts, those that were begun by then are returned, the last of them marked.
     """
-    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(n_init)]
-    all_settings = settings.of_starts(n_init)
+    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(len(all_settings))]
 
-    def arguments(i: int) -> tuple[Any, ...]:
-        theta, monitor = problem.start(start, seeds[i]), settings.monitor()
-        return problem, all_settings[i], theta, monitor, None, seeds[i], seed
+    def arguments(settings: FitSettings, run_seed: int) -> tuple[Any, ...]:
+        return problem, settings, problem.start(start, run_seed), settings.monitor(), None, run_seed, seed
 
-    if n_init == 1:
-        return [run(*arguments(0))]
+    if len(seeds) == 1:
+        return [run(*arguments(all_settings[0], seeds[0]))]
     outcomes: list[Outcome] = []
     try:
-        calls = (delayed(run)(*arguments(i)) for i in range(n_init))
+        calls = (delayed(run)(*arguments(*each)) for each in zip(all_settings, seeds, strict=True))
         for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(calls):
             outcomes.append(outcome)
             if outcome.interrupted or outcome.stopped:

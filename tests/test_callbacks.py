@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, callback_support, objective
+from sk2layer.fitted import FittedTwoLayer
 from sk2layer.solvers import SOLVERS
 
 SUPPORTED = hasattr(TwoLayerRegressor, "set_callbacks")
@@ -367,7 +368,8 @@ def test_without_callbacks_in_scikit_learn_there_is_no_way_to_set_them():
 
 
 @unconverged
-def test_nobody_reports_where_nobody_listens():
+def test_nobody_reports_where_nobody_listens(monkeypatch):
+    monkeypatch.delattr(FittedTwoLayer, "_skl_callbacks", raising=False)  # of the option --with-callbacks
     with patch.object(callback_support.Reporter, "__init__", side_effect=AssertionError):
         model_of("lm").fit(X, NUMBERS)
 
