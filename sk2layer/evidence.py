@@ -304,4 +304,5 @@ class EvidenceClimb(Solver):
             state = {"log_precisions": self.log_precisions}
         result = maximize_evidence(likelihood, theta, max_iter=max_iter, tol=tol, callback=callback, state=state)
         result.evidence = _evidence_at(result.pop("point"), likelihood)
+        result.fingerprint = objective.value(result.x)
         return result

@@ -378,25 +378,14 @@ def run(
         theta, loss, score = monitor.best_theta, monitor.best_value, monitor.best_loss
     state = None
     if settings.keep_state and result.state is not None:
-        state = _state(problem, settings, result.x, result.state, monitor, seeds)
+        value = result.get("fingerprint", result.fun)
+        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, *seeds)
     success = result.success or monitor.out_of_patience or monitor.stopped
     evidence = result.get("evidence")
     outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
     if settings.reporter is None:
         return outcome
     return outcome._replace(stopped=settings.reporter.end_start(outcome))
-
-
-def _state(
-    problem: Problem,
-    settings: FitSettings,
-    theta: Array,
-    solver_state: dict[str, Any],
-    monitor: Monitor,
-    seeds: tuple[int, int],
-) -> FitState:
-    value = problem.objective().value(theta)
-    return FitState(settings.key(), problem.scaling, theta, value, solver_state, monitor, *seeds)
 
 
 def _report(
@@ -410,8 +399,10 @@ def _report(
     """Report an iteration, with its weights, whichever were best; return whether to stop."""
 
     def outcome(*, keep_state: bool) -> Outcome:
-        theta, seen = iteration.x.copy(), monitor.detached()
-        state = _state(problem, settings, theta, iteration.get_state(), seen, seeds) if keep_state else None
+        theta, seen, state = iteration.x.copy(), monitor.detached(), None
+        if keep_state:
+            value = problem.objective().value(theta)
+            state = FitState(settings.key(), problem.scaling, theta, value, iteration.get_state(), seen, *seeds)
         evidence = iteration.get_evidence() if "get_evidence" in iteration else None
         return Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
 
