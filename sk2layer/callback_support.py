@@ -41,9 +41,8 @@ ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"
 
 def without_callbacks(estimator: Any) -> Any:
     """Return a shallow copy of the estimator without its callbacks."""
-    twin = copy.copy(estimator)
-    for name in ATTRIBUTES:
-        vars(twin).pop(name, None)
+    twin = object.__new__(type(estimator))  # quicker than copy, which goes the way of pickles
+    vars(twin).update({name: value for name, value in vars(estimator).items() if name not in ATTRIBUTES})
     return twin
 
 
