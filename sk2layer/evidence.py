@@ -17,6 +17,7 @@ MacKay (1992). A practical Bayesian framework for backpropagation networks. Neur
 Nocedal & Wright (2006). Numerical Optimization, section 7.2.
 """
 
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -74,7 +75,8 @@ def maximize_evidence(
         Stop when -log p(y) per unit of sample weight has fallen by less than this per step in the mean of five, or
         log p(y) itself has grown by less than 0.1.
     callback : callable, optional
-        Called after each step with an `OptimizeResult` of `x`, the weights, and `fun`, -log p(y) per unit of weight.
+        Called after each step with an `OptimizeResult` of `x`, the weights, `fun`, -log p(y) per unit of weight,
+        `get_state`, and `get_evidence`, which returns the `Evidence` at this step.
     state : dict, optional
         The `state` of an earlier result, to go on exactly from its weights; `log_precisions` alone will do to start
         from them.
@@ -106,14 +108,25 @@ def maximize_evidence(
         values = [*values, -point.log_evidence / weight][-WINDOW - 1 :]
         try:
             if callback is not None:
-                callback(OptimizeResult(x=point.theta, fun=values[-1]))
+                callback(
+                    OptimizeResult(
+                        x=point.theta,
+                        fun=values[-1],
+                        get_state=partial(_state_at, point, values, state),
+                        get_evidence=partial(_evidence_at, point, likelihood),
+                    )
+                )
         except StopIteration:
             success, message = True, "stopped by the callback"
-    state |= {"log_precisions": point.log_precisions, "values": values[:-1]}
     message = message or OUT_OF_ITERATIONS
+    state = _state_at(point, values, state)
     return OptimizeResult(
         x=point.theta, fun=values[-1], nit=n_iter, success=success, message=message, state=state, point=point
     )
+
+
+def _state_at(point: Point, values: list[float], state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "log_precisions": point.log_precisions, "values": values[:-1]}
 
 
 def _raise(
@@ -228,6 +241,11 @@ class Evidence(NamedTuple):
         return np.exp(-self.log_precisions[self.n_groups :])
 
 
+def _evidence_at(point: Point, likelihood: MarginalLikelihood) -> Evidence:
+    n_groups, n_effective = likelihood.groups.n_groups, likelihood.n_effective(point)
+    return Evidence(point.log_precisions, n_groups, point.log_evidence, n_effective, point.factor)
+
+
 class EvidenceClimb(Solver):
     """Maximising the evidence in the form of a solver, whose objective's penalty has no effect.
 
@@ -264,13 +282,6 @@ class EvidenceClimb(Solver):
         if state is None and self.log_precisions is not None and self.log_precisions.shape == likelihood.lower.shape:
             state = {"log_precisions": self.log_precisions}
         result = maximize_evidence(likelihood, theta, max_iter=max_iter, tol=tol, callback=callback, state=state)
-        point = result.pop("point")
-        result.evidence = Evidence(
-            point.log_precisions,
-            likelihood.groups.n_groups,
-            point.log_evidence,
-            likelihood.n_effective(point),
-            point.factor,
-        )
+        result.evidence = _evidence_at(result.pop("point"), likelihood)
         result.fingerprint = objective.value(result.x)
         return result
