@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import config_context
 from sklearn.preprocessing import StandardScaler
 
-from ._typing import Array, Rows
+from ._typing import Array
 from .network import Weights
+from .rows import KeptRows, StandardizedDense, StandardizedSparse
 
 COPY_BYTES = 2**24  # dense X up to 16 MiB is standardised once into a copy, larger X block by block in every pass
+
+BLOCK_BYTES = 2**21  # what is taken into the running means and spreads at a time
 
 
 class Scaling(NamedTuple):
@@ -42,12 +46,12 @@ class Scaling(NamedTuple):
             return StandardizedSparse(X, self.x_mean, _inverse(self.x_spread))
         if not self.x_mean.any() and (self.x_spread == 1.0).all():
             return X
-        rows = StandardizedDense(X, self.x_mean, self.x_spread)
-        return rows[:] if X.nbytes <= COPY_BYTES else rows
+        rows = StandardizedDense(X, self.x_mean, _inverse(self.x_spread))
+        return KeptRows(rows) if X.nbytes <= COPY_BYTES else rows
 
     def targets(self, Y: Array) -> Array:
         """Return Y standardised, shape (n_samples, n_outputs)."""
-        return StandardizedDense(Y, self.y_mean, self.y_spread)[:]
+        return StandardizedDense(Y, self.y_mean, _inverse(self.y_spread))[:]
 
     def fold_out(self, weights: Weights) -> Weights:
         """Turn weights for standardised data into the equal weights for raw data (in float64)."""
@@ -70,9 +74,13 @@ class RunningScaling:
         self.x = StandardScaler(copy=False, with_mean=False)
         self.y = StandardScaler(copy=False, with_mean=False)
 
-    def update(self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int = 16384) -> "RunningScaling":
-        """Take in more data, in blocks of `n_rows`; Y is None where targets are not scaled (classes)."""
-        with np.errstate(over="ignore", invalid="ignore"):
+    def update(
+        self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int | None = None
+    ) -> "RunningScaling":
+        """Take in more data that have been checked, in blocks of `n_rows`; Y is None if not to be scaled (classes)."""
+        n_rows = n_rows or (16384 if issparse(X) else max(256, BLOCK_BYTES // (8 * X.shape[1])))
+        checked = config_context(assume_finite=True, skip_parameter_validation=True)
+        with checked, np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 weight = None if sample_weight is None else sample_weight[rows]
@@ -123,59 +131,3 @@ def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:
 
 def _inverse(spread: Array) -> Array:
     return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0.0)
-
-
-class StandardizedDense:
-    """A dense matrix of which any rows can be had standardised, as a new array of the same floating type."""
-
-    def __init__(self, X: Array, mean: Array, spread: Array) -> None:
-        self.X = X
-        self.mean = mean.astype(X.dtype)
-        self.inverse_spread = _inverse(spread).astype(X.dtype)
-        self.shape = X.shape
-
-    def __getitem__(self, rows: Rows) -> Array:
-        block = self.X[rows] - self.mean
-        block *= self.inverse_spread
-        return block
-
-
-class StandardizedSparse:
-    """A sparse matrix that multiplies as if it were standardised, (X - 1 mean.T) / spread, without being formed."""
-
-    def __init__(self, X: Any, mean: Array, inverse_spread: Array) -> None:
-        self.X = X
-        self.mean = mean.astype(X.dtype)
-        self.inverse_spread = inverse_spread.astype(X.dtype)
-        self.shape = X.shape
-
-    def __getitem__(self, rows: Rows) -> "StandardizedSparse":
-        return StandardizedSparse(self.X[rows], self.mean, self.inverse_spread)
-
-    def toarray(self) -> Array:
-        """Return the standardised rows as a dense array: for a block of them."""
-        return (self.X.toarray() - self.mean) * self.inverse_spread
-
-    @property
-    def T(self) -> "_TransposedStandardizedSparse":
-        """The transpose, which multiplies as well."""
-        return _TransposedStandardizedSparse(self)
-
-    def dot(self, B: Array, out: Array) -> Array:
-        """Write the product with B, shape (n_features, m), into `out`, shape (n_samples, m)."""
-        scaled = B * self.inverse_spread[:, np.newaxis]
-        out[...] = self.X @ scaled
-        out -= self.mean @ scaled
-        return out
-
-
-class _TransposedStandardizedSparse:
-    def __init__(self, rows: StandardizedSparse) -> None:
-        self.rows = rows
-
-    def dot(self, D: Array, out: Array) -> Array:
-        """Write the product with D, shape (n_samples, m), into `out`, shape (n_features, m)."""
-        out[...] = self.rows.X.T @ D
-        out -= np.outer(self.rows.mean, D.sum(axis=0))
-        out *= self.rows.inverse_spread[:, np.newaxis]
-        return out

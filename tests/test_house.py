@@ -19,7 +19,7 @@ HOUSE = [
     {"_typing", "solvers", "threads"},
     {"activations", "losses"},
     {"bounds"},
-    {"network"},
+    {"network", "rows"},
     {"gauss_newton", "linearized"},
     {"scaling", "objective"},
     {"posterior", "response", "monitor"},
