@@ -25,7 +25,7 @@ from .data import (
     split,
 )
 from .evidence import EvidenceClimb
-from .network import Shape, Weights, pack, predict_raw
+from .network import Shape, Weights, pack, predict_in_threads
 from .penalty import (
     DEFAULT_ALPHA,
     EVIDENCE_ATTRIBUTES,
@@ -132,7 +132,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     def _remember_targets(self, targets: Targets) -> None:
         """Keep what prediction needs to know of the targets."""
 
-    def _reweight(self, Y: Array, targets: Targets, weight: Array | None) -> Array | None:
+    def _reweight(self, Y: Any, targets: Targets, weight: Array | None) -> Array | None:
         """Return the sample weights with what the estimator makes of them."""
         return weight
 
@@ -377,7 +377,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self, "coefs_")  # n_features_in_ is there after a fit that failed, too
         X = check_rows(self, X, reset=False)
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
-        return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
+        return predict_in_threads(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation], self.n_jobs)
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""

@@ -15,8 +15,8 @@ The passes over many rows take X with a one appended to each, and the hidden lay
 
     Z1 = [X 1] @ V1         dV1 = [dW1; db1] = [X 1].T @ D1
 
-so that the biases cost no pass of their own over (n, h). `X1` is such an array, or anything else with `.dot(B, out)` and
-`.T`.
+so that the biases cost no pass of their own over (n, h). `X1` is such an array, or anything else with `.dot(B, out)`
+and `.T`.
 """
 
 import itertools
@@ -27,7 +27,7 @@ import numpy as np
 
 from ._typing import Array
 from .activations import Activation
-from .threads import ThreadMap
+from .threads import PASS_OPERATIONS, ThreadMap, one_blas_thread, thread_budget
 
 
 class Weights(NamedTuple):
@@ -106,7 +106,8 @@ class Workspace(NamedTuple):
     def empty(cls, n_rows: int, shape: Shape, dtype: Any) -> "Workspace":
         """Return an uninitialised work space for `n_rows` rows."""
         _, h, k = shape
-        return cls(*(np.empty((n_rows, width), dtype) for width in (h, k, h)), np.ones(n_rows, dtype))
+        A1, Z2, D1 = (np.empty((n_rows, width), dtype) for width in (h, k, h))
+        return cls(A1, Z2, D1, np.ones(n_rows, dtype))
 
 
 def forward(X1: Any, layers: Layers, activation: Activation, work: Workspace) -> Array:
@@ -219,6 +220,15 @@ def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int
     ThreadMap(n_parts)(predict, [slice(*part) for part in itertools.pairwise([*bounds, len(Z2)])])
     Z2 += b2
     return Z2
+
+
+def predict_in_threads(X: Any, weights: Weights, activation: Activation, n_jobs: int | None) -> Array:
+    """Return what `predict_raw` does, with the rows shared among the threads that `n_jobs` allows where it pays."""
+    if X.shape[0] * weights.W1.size < PASS_OPERATIONS:
+        return predict_raw(X, weights, activation)
+    n_threads = thread_budget(n_jobs)
+    with one_blas_thread():
+        return predict_raw(X, weights, activation, n_threads)
 
 
 def _predict_rows(X: Any, layers: Layers, activation: Activation, n_rows: int, Z2: Array) -> None:

@@ -23,15 +23,14 @@ from .linearized import MAX_INPUTS, Eigen, KroneckerApproximation, KroneckerSum,
 from .losses import Loss
 from .network import Layers, Shape, Weights, Workspace, backward, forward
 from .rows import as_rows
-from .threads import ThreadMap
+from .threads import PASS_OPERATIONS, ThreadMap
 
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache,
 WIDE_ROWS, WIDE_BYTES = 256, 2**22  # but so many rows make products that are worth it, up to this size
 CHUNK_BYTES = 2**20  # what is gathered at a time of rows in random order, for as many mini-batches as it holds
 INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
-LANE_OPERATIONS = 2**18  # rows times parameters whose second derivatives are worth a thread of their own,
-PASS_OPERATIONS = 2**22  # and of which threads share a single pass
+LANE_OPERATIONS = 2**18  # rows times parameters whose second derivatives are worth a thread of their own
 MAX_LANES = 8  # the same whatever the number of threads: it determines the order of summation
 
 

@@ -4,7 +4,7 @@ The rows of X are any object with
 
     .shape                       (n_samples, n_features)
     [rows]                       those rows, shape (n, n_features), for a slice or for numbers of rows
-    .with_one(rows, buffer)      [X 1] of those rows, shape (n, n_features + 1): an array, or what multiplies as one does
+    .with_one(rows, buffer)      [X 1] of those rows, shape (n, n_features + 1): an array, or what multiplies as one
 
 `buffer(n)` is work space of shape (n, n_features + 1), to write into where the result is not there already. Its last
 column holds ones.
@@ -14,10 +14,61 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._typing import Array, Rows
 
 Buffer = Callable[[int], Array]
+
+
+class Selection:
+    """Some rows of a dense matrix, without a copy of them."""
+
+    def __init__(self, X: Array, rows: NDArray[np.integer[Any]]) -> None:
+        self.X, self.rows, self.dtype = X, rows, X.dtype
+        self.shape = (len(rows), X.shape[1])
+        self.nbytes = len(rows) * X.shape[1] * X.itemsize
+
+    def __getitem__(self, rows: Rows) -> Array:
+        return self.X[self.rows[rows]]
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """Return the rows in another floating type: themselves if it is theirs, or a copy."""
+        return self if dtype == self.dtype and not copy else self[:].astype(dtype)
+
+
+class TargetRows:
+    """Encoded targets, of which any rows can be had standardised, in the floating type of the computation."""
+
+    def __init__(self, Y: Any, mean: Array, inverse_spread: Array, dtype: Any) -> None:
+        self.Y, self.mean, self.inverse_spread, self.dtype = Y, mean, inverse_spread, dtype
+
+    def __getitem__(self, rows: Rows) -> Array:
+        block = self.Y[rows] - self.mean
+        block *= self.inverse_spread
+        return block.astype(self.dtype, copy=False)
+
+
+class OneHot:
+    """Classes as a matrix with a one in each row, formed for the rows that are asked for."""
+
+    def __init__(self, codes: NDArray[np.integer[Any]], n_classes: int) -> None:
+        self.codes, self.shape = codes, (len(codes), n_classes)
+        self.nbytes = 8 * len(codes) * n_classes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Rows) -> Array:
+        return np.eye(self.shape[1])[self.codes[rows]]
+
+    def take(self, rows: Rows, axis: int = 0) -> "OneHot":
+        """Return some rows."""
+        return OneHot(self.codes[rows], self.shape[1])
+
+    def argmax(self, axis: int = 1) -> NDArray[np.intp]:
+        """Return the class of each row."""
+        return self.codes.astype(np.intp)
 
 
 class DenseRows:

@@ -14,9 +14,11 @@ from sklearn.preprocessing import StandardScaler
 
 from ._typing import Array
 from .network import Weights
-from .rows import KeptRows, StandardizedDense, StandardizedSparse
+from .rows import KeptRows, StandardizedDense, StandardizedSparse, TargetRows
 
-COPY_BYTES = 2**24  # dense X up to 16 MiB is standardised once into a copy, larger X block by block in every pass
+COPY_BYTES = (
+    2**24
+)  # dense X, or Y, up to 16 MiB is standardised once into a copy, larger X block by block in every pass
 
 BLOCK_BYTES = 2**21  # what is taken into the running means and spreads at a time
 
@@ -49,9 +51,10 @@ class Scaling(NamedTuple):
         rows = StandardizedDense(X, self.x_mean, _inverse(self.x_spread))
         return KeptRows(rows) if X.nbytes <= COPY_BYTES else rows
 
-    def targets(self, Y: Array) -> Array:
-        """Return Y standardised, shape (n_samples, n_outputs)."""
-        return StandardizedDense(Y, self.y_mean, _inverse(self.y_spread))[:]
+    def targets(self, Y: Any, dtype: Any) -> Any:
+        """Return Y standardised, as an array or as something that standardises the rows that are asked of it."""
+        rows = TargetRows(Y, self.y_mean, _inverse(self.y_spread), dtype)
+        return rows[:] if Y.nbytes <= COPY_BYTES else rows
 
     def fold_out(self, weights: Weights) -> Weights:
         """Turn weights for standardised data into the equal weights for raw data (in float64)."""

@@ -15,6 +15,9 @@ from typing import Any
 from joblib import cpu_count, effective_n_jobs
 from threadpoolctl import ThreadpoolController
 
+PASS_OPERATIONS = 2**22
+"""Rows times parameters from which on threads share a single pass over the rows."""
+
 _lock = threading.Lock()
 _held: list[Any] = []  # the limit in force, once for each fit under way: only the first sets it, the last lifts it
 

@@ -140,7 +140,7 @@ def test_identity_folds_nothing(X, Y, weights):
     assert_close(identity.fold_out(weights), weights, 0.0)
     assert_close(identity.fold_in(weights), weights, 0.0)
     assert identity.rows(X) is X
-    np.testing.assert_array_equal(identity.targets(Y), Y)
+    np.testing.assert_array_equal(identity.targets(Y, np.float64), Y)
 
 
 def test_rescaled_weights_are_the_same_function(X, Y, weights):

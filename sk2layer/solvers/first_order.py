@@ -38,7 +38,9 @@ def shuffled(n_samples: int, rng: np.random.Generator) -> Iterator[NDArray[np.in
     for start in range(0, len(runs), POOL_ROWS // RUN_ROWS):
         first_rows = RUN_ROWS * runs[start : start + POOL_ROWS // RUN_ROWS]
         rows = (first_rows[:, np.newaxis] + np.arange(RUN_ROWS)).ravel()
-        yield rng.permutation(rows[rows < n_samples])
+        rows = rows[rows < n_samples]
+        rng.shuffle(rows)
+        yield rows
 
 
 class FirstOrder(Solver):
