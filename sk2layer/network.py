@@ -20,7 +20,7 @@ and `.T`.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,7 +186,8 @@ def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generat
     return theta
 
 
-PREDICT_BYTES = 2**19
+PREDICT_BYTES = 2**19  # hidden values of so many rows that they stay within a second-level cache
+FEW_ROWS = 64  # not worth any preparation
 
 
 def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int = 1) -> Array:
@@ -208,12 +209,17 @@ def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int
     Z2 : ndarray of shape (n_samples, n_outputs)
     """
     W1, b1, W2, b2 = weights
+    if X.shape[0] <= FEW_ROWS:
+        A1 = X.astype(W1.dtype, copy=False) @ W1 + b1
+        activation.apply(A1)
+        return A1 @ W2 + b2
     Z2 = np.empty((X.shape[0], len(b2)), W1.dtype)
-    n_rows = max(64, PREDICT_BYTES // (W1.itemsize * sum(W1.shape)))
-    layers = Layers(np.concatenate([W1, b1[np.newaxis]]), W2, b2)
+    n_rows = max(FEW_ROWS, PREDICT_BYTES // (W1.itemsize * sum(W1.shape)))
+    # Given weights can take over all of the activation but its core.
+    V1, W2, b2 = np.vstack([W1, b1]) * activation.slope, W2 * activation.scale, b2 + activation.shift * W2.sum(axis=0)
 
     def predict(part: slice) -> None:
-        _predict_rows(X[part], layers, activation, n_rows, Z2[part])
+        _predict_rows(X[part], V1, activation.core, W2, n_rows, Z2[part])
 
     n_parts = min(n_threads, -(-len(Z2) // n_rows))
     bounds = [n_rows * (part * len(Z2) // (n_rows * n_parts)) for part in range(n_parts)]
@@ -231,15 +237,14 @@ def predict_in_threads(X: Any, weights: Weights, activation: Activation, n_jobs:
         return predict_raw(X, weights, activation, n_threads)
 
 
-def _predict_rows(X: Any, layers: Layers, activation: Activation, n_rows: int, Z2: Array) -> None:
-    V1, W2, _ = layers
+def _predict_rows(X: Any, V1: Array, core: Callable[[Array], None], W2: Array, n_rows: int, Z2: Array) -> None:
     n_rows = min(n_rows, len(Z2))
     X1, A1 = np.ones((n_rows, len(V1)), V1.dtype), np.empty((n_rows, V1.shape[1]), V1.dtype)
     for start in range(0, len(Z2), n_rows):
         rows = slice(start, start + n_rows)
         n = len(Z2[rows])
         _hidden_inputs(X[rows], V1, X1[:n], A1[:n])
-        activation.apply(A1[:n])
+        core(A1[:n])
         A1[:n].dot(W2, out=Z2[rows])
 
 
