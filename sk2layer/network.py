@@ -109,6 +109,10 @@ class Workspace(NamedTuple):
         A1, Z2, D1 = (np.empty((n_rows, width), dtype) for width in (h, k, h))
         return cls(A1, Z2, D1, np.ones(n_rows, dtype))
 
+    def head(self, n_rows: int) -> "Workspace":
+        """Return the part for fewer rows."""
+        return Workspace(*(array[:n_rows] for array in self))
+
 
 def forward(X1: Any, layers: Layers, activation: Activation, work: Workspace) -> Array:
     """Compute the raw prediction Z2 of a block of rows; `work` keeps A1 and Z2.
@@ -221,9 +225,9 @@ def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int
     def predict(part: slice) -> None:
         _predict_rows(X[part], V1, activation.core, W2, n_rows, Z2[part])
 
-    n_parts = min(n_threads, -(-len(Z2) // n_rows))
-    bounds = [n_rows * (part * len(Z2) // (n_rows * n_parts)) for part in range(n_parts)]
-    ThreadMap(n_parts)(predict, [slice(*part) for part in itertools.pairwise([*bounds, len(Z2)])])
+    n_blocks = -(-len(Z2) // n_rows)
+    bounds = np.linspace(0, n_blocks, min(n_threads, n_blocks) + 1).astype(int) * n_rows
+    ThreadMap(n_threads)(predict, [slice(*part) for part in itertools.pairwise(bounds.tolist())])
     Z2 += b2
     return Z2
 

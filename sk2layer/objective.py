@@ -40,7 +40,7 @@ class Lane:
     def __init__(self, rows: slice, shape: Shape, dtype: Any) -> None:
         self.rows, self.shape, self.dtype = rows, shape, dtype
         self._workspaces: dict[int, Workspace] = {}
-        self._inputs: dict[int, Array] = {}
+        self._inputs = np.ones((0, shape.n_features + 1), dtype)
 
     @cached_property
     def curvature_sum(self) -> CurvatureSum:
@@ -50,14 +50,16 @@ class Lane:
     def workspace(self, n_rows: int) -> Workspace:
         """Return the work space for the passes over a block."""
         if n_rows not in self._workspaces:
-            self._workspaces[n_rows] = Workspace.empty(n_rows, self.shape, self.dtype)
+            largest, kept = max(self._workspaces, default=0), self._workspaces
+            fits = n_rows < largest
+            kept[n_rows] = kept[largest].head(n_rows) if fits else Workspace.empty(n_rows, self.shape, self.dtype)
         return self._workspaces[n_rows]
 
     def inputs(self, n_rows: int) -> Array:
         """Return work space for a block of inputs with a one appended to each row."""
-        if n_rows not in self._inputs:
-            self._inputs[n_rows] = np.ones((n_rows, self.shape.n_features + 1), self.dtype)
-        return self._inputs[n_rows]
+        if n_rows > len(self._inputs):
+            self._inputs = np.ones((n_rows, self.shape.n_features + 1), self.dtype)
+        return self._inputs[:n_rows]
 
 
 class Objective:
@@ -192,7 +194,7 @@ class Objective:
             weight = None if self.sample_weight is None else self.sample_weight[rows, np.newaxis]
             for first in range(0, stop - start, size):
                 part = slice(first, min(first + size, stop - start))
-                scale = self.n_samples / (self.weight_sum * (part.stop - first))
+                scale = 1.0 / self._total_weight(part)
                 yield X1[part], Y[part], scale if weight is None else scale * weight[part]
 
     def gauss_newton(self, theta: Array) -> tuple[float, Array, Array]:
@@ -389,7 +391,7 @@ class Objective:
         return 0.5 * float(np.dot(self.penalty * theta, theta)) / self.weight_sum
 
     def _penalty_gradient(self, theta: Array) -> Array:
-        return self.penalty * theta * (1.0 / self.weight_sum)
+        return self.penalty * (1.0 / self.weight_sum) * theta
 
     def _blocks(self, rows: Rows, size: int) -> Iterator[Any]:
         if isinstance(rows, np.ndarray):
