@@ -190,7 +190,7 @@ def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generat
     return theta
 
 
-PREDICT_BYTES = 2**19  # hidden values of so many rows that they stay within a second-level cache
+PREDICT_BYTES = 2**18  # hidden values of so many rows that they stay within a second-level cache
 FEW_ROWS = 64  # not worth any preparation
 
 

@@ -9,6 +9,8 @@ steps      A step of Adam: two numbers of epochs are timed, and the difference i
            others do not. PyTorch's is its usual loop: shuffled rows, autograd, `torch.optim.Adam`. One thread each.
 gradient   The objective with its gradient, on all rows, beside the two products of matrices in it alone,
            X @ W1 and X.T @ D1, in as many threads of BLAS.
+matrix     Value, gradient and Gauss-Newton matrix, beside the product of the pairs of inputs with the pairs of hidden
+           units in it alone (see `sk2layer.gauss_newton`), block by block.
 lbfgs      An iteration of a fit by L-BFGS, and its memory beyond X at the peak, in a process of its own.
 predict    Rows a second, and one row.
 tiny       A fit of 100 x 5 with 5 units, 10 iterations, and a prediction of one row.
@@ -37,6 +39,7 @@ from threadpoolctl import threadpool_limits
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.activations import ACTIVATIONS
+from sk2layer.gauss_newton import PAIR_COLUMNS
 from sk2layer.losses import HalfSquaredError
 from sk2layer.network import Shape, initial_weights
 from sk2layer.objective import Objective
@@ -45,10 +48,17 @@ from sk2layer.threads import one_blas_thread
 
 STEPS = [(32, 10, 50, 300), (200, 30, 100, 100), (512, 100, 512, 20)]  # rows of a batch, inputs, units, batches
 FULL = (200_000, 30, 100)  # rows, inputs, units
+MATRIX = (10_000, 20, 50)
 LARGE = (500_000, 30, 100)
 MAPPED = (10_000_000, 20, 50)
 TINY = (100, 5, 5)
-QUICK = {"steps": [(32, 10, 50, 5)], "full": (2000, 5, 10), "large": (3000, 5, 10), "mapped": (20_000, 5, 10)}
+QUICK = {
+    "steps": [(32, 10, 50, 5)],
+    "full": (2000, 5, 10),
+    "matrix": (1000, 5, 10),
+    "large": (3000, 5, 10),
+    "mapped": (20_000, 5, 10),
+}
 DTYPES = (np.float32, np.float64)
 FOREVER = 10**6  # epochs of patience
 
@@ -169,6 +179,29 @@ def measure_gradient(options):
             print_ways(f"{n} x {d} -> {h}, {np.dtype(dtype)}, {threads} thread(s), ms", seconds, 1e3)
 
 
+def measure_matrix(options):
+    """Print the time of a Gauss-Newton matrix, and of its largest product."""
+    n, d, h = options.matrix
+    X, y = draw(n, d, np.float64)
+    inputs, hidden = (np.ones((width * (width + 1) // 2, PAIR_COLUMNS)) for width in (d + 1, h))
+    total = np.empty((len(inputs), len(hidden)))
+    for threads in options.threads:
+        objective, theta = make_objective(Objective, X, y, h, threads)
+
+        def matrix(objective=objective, theta=theta):
+            with one_blas_thread():
+                objective.gauss_newton(theta)
+
+        def product():
+            for _ in range(n // PAIR_COLUMNS):
+                np.matmul(inputs, hidden.T, out=total)
+
+        clock = options.clock if threads == 1 else time.perf_counter
+        with threadpool_limits(threads):
+            seconds = take_turns({"product": product, "matrix": matrix}, options.repeats, clock)
+        print_ways(f"{n} x {d} -> {h}, {objective.n_parameters} parameters, {threads} thread(s), ms", seconds, 1e3)
+
+
 def measure_lbfgs(options):
     """Print the time of an iteration, and the memory of a fit."""
     n, d, h = options.large
@@ -273,7 +306,7 @@ def print_mapped_memory(options):
         X, y = (np.load(Path(folder, name), mmap_mode="r") for name in ("X.npy", "y.npy"))
         model = ours(h, "adam", 1).fit(np.array(X[:500]), np.array(y[:500]))  # what is loaded at the first use
         for name, way in (("an epoch of Adam", lambda: model.fit(X, y)), ("a prediction", lambda: model.predict(X))):
-            with PeakMemory(mapped=True) as peak:
+            with PeakMemory() as peak:
                 way()
             print(f"{n} x {d} -> {h}, float32, mapped ({size:.0f} MiB), {name}: {peak.mebibytes:.0f} MiB", flush=True)
 
@@ -281,6 +314,7 @@ def print_mapped_memory(options):
 MEASURES = {
     "steps": measure_steps,
     "gradient": measure_gradient,
+    "matrix": measure_matrix,
     "lbfgs": measure_lbfgs,
     "predict": measure_predict,
     "tiny": measure_tiny,
@@ -306,7 +340,7 @@ def parse_options():
     parser.add_argument("--quick", action="store_true", help="a smoke run: the smallest sizes, one repeat")
     parser.add_argument("--memory-of", choices=["ours", "scikit-learn", "mapped"], help="that only, in this process")
     options = parser.parse_args()
-    sizes = {"steps": STEPS, "full": FULL, "large": LARGE, "mapped": MAPPED}
+    sizes = {"steps": STEPS, "full": FULL, "matrix": MATRIX, "large": LARGE, "mapped": MAPPED}
     for name, size in (QUICK if options.quick else sizes).items():
         setattr(options, name, size)
     if options.quick:
