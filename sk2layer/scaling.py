@@ -5,14 +5,13 @@ the data are zero. Since both layers are affine, weights for standardised data a
 raw data (`Scaling.fold_out`), and the reverse (`Scaling.fold_in`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn import config_context
-from sklearn.preprocessing import StandardScaler
 
 from ._typing import Array
+from .moments import Moments
 from .network import Weights
 from .rows import KeptRows, StandardizedDense, StandardizedSparse, TargetRows
 
@@ -74,22 +73,20 @@ class RunningScaling:
     """The scaling of all data seen so far, batch by batch; a fit is the case of one pass over its own data."""
 
     def __init__(self) -> None:
-        self.x = StandardScaler(copy=False, with_mean=False)
-        self.y = StandardScaler(copy=False, with_mean=False)
+        self.x: Moments | None = None
+        self.y: Moments | None = None
 
     def update(
         self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int | None = None
     ) -> "RunningScaling":
-        """Take in more data that have been checked, in blocks of `n_rows`; Y is None if not to be scaled (classes)."""
+        """Take in more data, in blocks of `n_rows`; Y is None where targets are not scaled (classes)."""
         n_rows = n_rows or (16384 if issparse(X) else max(256, BLOCK_BYTES // (8 * X.shape[1])))
-        checked = config_context(assume_finite=True, skip_parameter_validation=True)
-        with checked, np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 weight = None if sample_weight is None else sample_weight[rows]
-                self.x.partial_fit(X[rows], sample_weight=weight)
-                if Y is not None:
-                    self.y.partial_fit(Y[rows], sample_weight=weight)
+                self.x = _merged(self.x, Moments.of(X[rows], weight))
+                self.y = None if Y is None else _merged(self.y, Moments.of(Y[rows], weight))
         return self
 
     def scaling(self, n_outputs: int) -> Scaling:
@@ -100,22 +97,25 @@ class RunningScaling:
         ValueError
             If the spread of a column is not a finite number.
         """
-        identity = Scaling.identity(self.x.n_features_in_, n_outputs)
-        x = _mean_and_spread(self.x, "X")
-        y = _mean_and_spread(self.y, "y") if hasattr(self.y, "mean_") else identity[2:]
-        return Scaling(*x, *y)
+        x_mean, x_spread = _mean_and_spread(cast(Moments, self.x), "X")
+        _, _, *identity = Scaling.identity(len(x_mean), n_outputs)
+        return Scaling(x_mean, x_spread, *(identity if self.y is None else _mean_and_spread(self.y, "y")))
 
 
-def _mean_and_spread(scaler: StandardScaler, name: str) -> tuple[Array, Array]:
-    spread = np.sqrt(np.maximum(scaler.var_, 0.0))  # the weighted variance of a constant may be rounded below 0
+def _merged(seen: Moments | None, new: Moments) -> Moments:
+    return new if seen is None else seen.merge(new)
+
+
+def _mean_and_spread(moments: Moments, name: str) -> tuple[Array, Array]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = moments.spread()
     if not np.isfinite(spread).all():
         column = int(np.flatnonzero(~np.isfinite(spread))[0])
         raise ValueError(
             f"Column {column} of {name} spreads too widely to be standardised: its variance is not a finite float64. "
             "Rescale it."
         )
-    constant = scaler.scale_ != spread  # what StandardScaler finds constant within rounding, it scales by 1 instead
-    return scaler.mean_, np.where(constant, 0.0, spread)
+    return moments.mean, spread
 
 
 def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:

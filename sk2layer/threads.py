@@ -38,10 +38,10 @@ def thread_budget(n_jobs: int | None, n_processes: int = 1) -> int:
         How many processes share the budget.
     """
     if n_jobs is None:
-        threads = max((library["num_threads"] for library in _controller().info()), default=1)
+        threads = max((library.num_threads for library in _controller().lib_controllers), default=1)
     else:
         threads = effective_n_jobs(n_jobs)
-    return max(1, min(threads, cpu_count()) // n_processes)
+    return 1 if threads == 1 else max(1, min(threads, cpu_count()) // n_processes)
 
 
 @contextmanager
