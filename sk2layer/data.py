@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import validate_data
@@ -55,7 +56,7 @@ class Data(NamedTuple):
 
     def take(self, rows: Any) -> "Data":
         """Return a part of the data, without a copy where X is large."""
-        large = isinstance(self.X, np.ndarray) and self.X.nbytes > COPY_BYTES
+        large = not issparse(self.X) and self.X.nbytes > COPY_BYTES
         rows = np.sort(rows) if large else rows
         X = Selection(self.X, rows) if large else self.X[rows]
         return Data(X, self.Y.take(rows, axis=0), None if self.weight is None else self.weight[rows])

@@ -50,9 +50,9 @@ class Lane:
     def workspace(self, n_rows: int) -> Workspace:
         """Return the work space for the passes over a block."""
         if n_rows not in self._workspaces:
-            largest, kept = max(self._workspaces, default=0), self._workspaces
-            fits = n_rows < largest
-            kept[n_rows] = kept[largest].head(n_rows) if fits else Workspace.empty(n_rows, self.shape, self.dtype)
+            larger = next((work for size, work in self._workspaces.items() if size > n_rows), None)
+            work = larger.head(n_rows) if larger else Workspace.empty(n_rows, self.shape, self.dtype)
+            self._workspaces[n_rows] = work
         return self._workspaces[n_rows]
 
     def inputs(self, n_rows: int) -> Array:
@@ -182,11 +182,9 @@ class Objective:
 
     def _gathered_batches(self, size: int, order: NDArray[np.intp] | None) -> Iterator[tuple[Any, Array, Any]]:
         """Yield [X 1], Y and what multiplies the output delta of each batch, gathering as many as a chunk holds."""
-        row_bytes = self.dtype.itemsize * (self.shape.n_features + 1)
-        n_rows, chunk_rows = (
-            self.n_samples if order is None else len(order),
-            size * max(1, CHUNK_BYTES // (size * row_bytes)),
-        )
+        n_rows = self.n_samples if order is None else len(order)
+        batch_bytes = size * self.dtype.itemsize * (self.shape.n_features + 1)
+        chunk_rows = size * max(1, CHUNK_BYTES // batch_bytes)
         for start in range(0, n_rows, chunk_rows):
             stop = min(start + chunk_rows, n_rows)
             rows = slice(start, stop) if order is None else order[start:stop]

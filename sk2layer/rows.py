@@ -22,12 +22,12 @@ Buffer = Callable[[int], Array]
 
 
 class Selection:
-    """Some rows of a dense matrix, without a copy of them."""
+    """Some rows of a dense matrix, or of a selection, without a copy of them."""
 
-    def __init__(self, X: Array, rows: NDArray[np.integer[Any]]) -> None:
+    def __init__(self, X: Any, rows: NDArray[np.integer[Any]]) -> None:
         self.X, self.rows, self.dtype = X, rows, X.dtype
         self.shape = (len(rows), X.shape[1])
-        self.nbytes = len(rows) * X.shape[1] * X.itemsize
+        self.nbytes = len(rows) * X.shape[1] * X.dtype.itemsize
 
     def __getitem__(self, rows: Rows) -> Array:
         return self.X[self.rows[rows]]
@@ -123,7 +123,8 @@ class KeptRows:
 
     def __init__(self, rows: DenseRows) -> None:
         self.shape = n, d = rows.shape
-        self.X1 = rows.with_one(slice(None), lambda _: np.ones((n, d + 1), rows.X.dtype))
+        self.X1 = np.ones((n, d + 1), rows.X.dtype)
+        self.X1[:, :-1] = rows[:]
 
     def __getitem__(self, rows: Rows) -> Array:
         return self.X1[rows][:, :-1]

@@ -15,11 +15,11 @@ from .moments import Moments
 from .network import Weights
 from .rows import KeptRows, StandardizedDense, StandardizedSparse, TargetRows
 
-COPY_BYTES = (
-    2**24
-)  # dense X, or Y, up to 16 MiB is standardised once into a copy, larger X block by block in every pass
+COPY_BYTES = 2**24
+"""Dense X, and Y, up to 16 MiB is standardised once into a copy, larger ones block by block in every pass."""
 
-BLOCK_BYTES = 2**21  # what is taken into the running means and spreads at a time
+BLOCK_BYTES = 2**21
+"""What is taken into the running means and spreads at a time."""
 
 
 class Scaling(NamedTuple):

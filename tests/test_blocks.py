@@ -155,6 +155,7 @@ def test_a_selection_is_its_rows():
     np.testing.assert_array_equal(selection[np.array([2, 0])], X[[90, 5]])
     assert selection.shape == (3, 4)
     assert selection.nbytes == selection[:].nbytes
+    np.testing.assert_array_equal(Selection(selection, np.array([1, 2]))[:], X[[2, 90]])
     assert selection.astype(np.float64, copy=False) is selection
     np.testing.assert_array_equal(selection.astype(np.float32), X[numbers].astype(np.float32))
 
