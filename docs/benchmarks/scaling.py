@@ -43,7 +43,7 @@ def memory(size):
     """Return the MiB that each fit took, from a new process each."""
     arguments = [str(number) for number in size.values()]
     commands = {name: [sys.executable, __file__, "--memory-of", name, *arguments] for name in MAKERS}
-    runs = {name: subprocess.run(command, check=True, capture_output=True) for name, command in commands.items()}
+    runs = {name: subprocess.run(command, check=True, stdout=subprocess.PIPE) for name, command in commands.items()}
     return {f"{name}, MiB": float(run.stdout) for name, run in runs.items()}
 
 
