@@ -171,6 +171,17 @@ def test_every_parameter_and_attribute_is_documented(Estimator):
         assert f"\n{name} : " in attributes
 
 
+def test_matplotlib_is_imported_only_when_something_is_drawn():
+    top = {name for path in FILES for node in tree_of(path).body for name in names_imported_by(node)}
+    assert not {name for name in top if name.split(".")[0] == "matplotlib"}
+
+
+def names_imported_by(node):
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    return {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
+
+
 def test_there_is_a_marker_for_type_checkers():
     assert (PACKAGE / "py.typed").exists()
 
