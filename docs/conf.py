@@ -51,10 +51,11 @@ html_title = "sk2layer"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "user_guide": [], "mathematics": [], "changelog": [], "contributing": []}
+html_sidebars = {"index": [], "api": [], "benchmarks": [], "mathematics": [], "changelog": [], "contributing": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
