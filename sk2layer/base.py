@@ -149,6 +149,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         self : estimator
+            The estimator itself.
         """
         nested = {key: params.pop(key) for key in list(params) if key.startswith("solver__")}
         super().set_params(**params)

@@ -1,6 +1,7 @@
 """Is the house kept: imports run one way, private names live in one place, functions and files stay small?"""
 
 import ast
+import importlib
 import inspect
 import pkgutil
 from functools import cache
@@ -151,6 +152,8 @@ def test_the_first_sentence_says_what_a_file_answers(path):
 
 def test_public_names_are_those_of_the_contract():
     assert set(sk2layer.__all__) == {"TwoLayerClassifier", "TwoLayerRegressor", "__version__"}
+    displays = {"LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"}
+    assert displays == set(importlib.import_module("sk2layer.displays").__all__)
     assert {"GradientDescent", "SGD", "Adam", "LBFGS", "Solver"} <= set(sk2layer.solvers.__all__)
     assert all(hasattr(sk2layer.solvers, name) for name in sk2layer.solvers.__all__)
     assert set(sk2layer.solvers.SOLVERS) >= {"gd", "sgd", "adam", "lbfgs"}
