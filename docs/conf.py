@@ -28,6 +28,9 @@ myst_heading_anchors = 3
 
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"sklearn\..*")]  # they are written in full, and resolve on its site only
+
 default_role = "literal"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

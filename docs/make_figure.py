@@ -1,8 +1,10 @@
 """Make the figure of the README and of the landing page: a fit with its error band beside that of scikit-learn.
 
 python docs/make_figure.py            write docs/_static/why.png
+python docs/make_figure.py FILE       write FILE
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -40,7 +42,7 @@ def main():
     for ax in (left, right):
         ax.plot(grid, truth(grid), color="black", linewidth=1, linestyle="--", label="truth")
         ax.legend(loc="upper left", fontsize="small")
-    figure.savefig(TARGET, dpi=110)
+    figure.savefig(sys.argv[1] if len(sys.argv) > 1 else TARGET, dpi=110)
 
 
 if __name__ == "__main__":
