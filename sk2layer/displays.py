@@ -345,7 +345,8 @@ class PredictionIntervalDisplay(_Display):
         X : {array-like, DataFrame} of shape (n_samples, n_features)
             The inputs. A band spans their range.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            The measured targets. Needed unless a band is drawn.
+            The measured targets. Needed unless a band is drawn. Beside a band over one of several inputs they scatter
+            more widely than the band, since their other inputs are not at the medians.
         feature : int or str, optional
             The input over which to draw a band, by number or name; the others stay at their medians. By default a band
             is drawn where there is one input only, and otherwise predictions beside measurements.
@@ -385,7 +386,7 @@ class PredictionIntervalDisplay(_Display):
             number = _find_input(feature, columns)
             position, inputs = _sweep(X, number, n_points)
             data = None if target is None else (np.asarray(X, dtype=np.float64)[:, number], target)
-            names = columns[number], "y"
+            names = columns[number], str(getattr(y, "name", None) or "y")
         interval = estimator.predict_interval(inputs, confidence_level, include_noise=include_noise)
         interval = interval.reshape(len(interval), -1, 2)[:, output]
         label = f"{100 * confidence_level:g} % interval"

@@ -184,10 +184,12 @@ def test_one_of_several_outputs_is_drawn(X, y):
 
 @pytest.mark.parametrize("package", ["pandas", "polars"])
 def test_the_columns_of_a_frame_name_the_inputs(package, X, y):
-    frame = pytest.importorskip(package).DataFrame(dict(zip("abc", X.T, strict=True)))
+    library = pytest.importorskip(package)
+    frame = library.DataFrame(dict(zip("abc", X.T, strict=True)))
     model = TwoLayerRegressor(4, random_state=0).fit(frame, y)
-    band = PredictionIntervalDisplay.from_estimator(model, frame, y, feature="b")
-    assert band.ax_.get_xlabel() == "b"
+    target = library.DataFrame({"progress": y})["progress"]
+    band = PredictionIntervalDisplay.from_estimator(model, frame, target, feature="b")
+    assert (band.ax_.get_xlabel(), band.ax_.get_ylabel()) == ("b", "progress")
     network = NetworkDisplay.from_estimator(model, frame)
     assert [text.get_text() for text in network.ax_.texts] == ["a", "b", "c", "y"]
 
