@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._typing import Array
 from .activations import ACTIVATIONS
@@ -247,6 +248,8 @@ class RelevanceDisplay(_Display):
         display : RelevanceDisplay
             The display itself, with `ax_`, `figure_` and `bars_`.
         """
+        if max_features is not None and max_features < 1:
+            raise ValueError(f"max_features must be an int of at least 1 or None. Got {max_features!r}.")
         ax = self._take_axes(ax)
         order = np.argsort(-np.asarray(self.relevances), kind="stable")[:max_features]
         self.bars_ = ax.barh(np.arange(len(order)), np.asarray(self.relevances)[order], color="tab:blue")
@@ -373,8 +376,14 @@ class PredictionIntervalDisplay(_Display):
         ValueError
             If the fit was not by evidence, a parameter is out of its range, or `y` is missing.
         """
-        columns = _input_names(estimator, None, np.shape(X)[1])
-        target = None if y is None else np.asarray(y, dtype=np.float64).reshape(len(X), -1)[:, output]
+        _require(estimator, "predict_interval", "only a TwoLayerRegressor has error bars")
+        rows = validate_data(estimator, X, reset=False, dtype=np.float64)
+        if output not in range(estimator.n_outputs_):
+            raise ValueError(f"output must be a number below {estimator.n_outputs_}. Got {output!r}.")
+        columns, target = _input_names(estimator, None, rows.shape[1]), None
+        if y is not None:
+            check_consistent_length(rows, y)
+            target = np.asarray(y, dtype=np.float64).reshape(len(rows), -1)[:, output]
         if feature is None and len(columns) == 1:
             feature = columns[0]
         position: Array
@@ -384,8 +393,9 @@ class PredictionIntervalDisplay(_Display):
             position, inputs, data, names = target, X, None, ("measured", "predicted")
         else:
             number = _find_input(feature, columns)
-            position, inputs = _sweep(X, number, n_points)
-            data = None if target is None else (np.asarray(X, dtype=np.float64)[:, number], target)
+            grid = _sweep(rows, number, n_points)
+            position, inputs = grid[:, number], _like(X, grid)
+            data = None if target is None else (rows[:, number], target)
             names = columns[number], str(getattr(y, "name", None) or "y")
         interval = estimator.predict_interval(inputs, confidence_level, include_noise=include_noise)
         interval = interval.reshape(len(interval), -1, 2)[:, output]
@@ -441,13 +451,16 @@ def _find_input(feature: int | str, names: list[str]) -> int:
     raise ValueError(f"feature must be one of {names}, or a number below {len(names)}. Got {feature!r}.")
 
 
-def _sweep(X: Any, number: int, n_points: int) -> tuple[Array, Any]:
-    """Return values of one input over its range, and rows with them in which the other inputs are at their medians."""
-    rows = np.asarray(X, dtype=np.float64)
+def _sweep(rows: Array, number: int, n_points: int) -> Array:
+    """Return rows in which one input runs over its range while the others are at their medians."""
     grid = np.tile(np.median(rows, axis=0), (n_points, 1))
     grid[:, number] = np.linspace(rows[:, number].min(), rows[:, number].max(), n_points)
-    is_frame = hasattr(X, "columns")
-    return grid[:, number], type(X)(dict(zip(X.columns, grid.T, strict=True))) if is_frame else grid
+    return grid
+
+
+def _like(X: Any, rows: Array) -> Any:
+    """Return the rows as a DataFrame with the columns of X, if X is one."""
+    return type(X)(dict(zip(X.columns, rows.T, strict=True))) if hasattr(X, "columns") else rows
 
 
 class NetworkDisplay(_Display):
@@ -538,7 +551,7 @@ class NetworkDisplay(_Display):
         """
         W1, W2 = _require(estimator, "coefs_", "it is not a network")
         names = _input_names(estimator, feature_names, len(W1))
-        flows = _flows(np.asarray(X, dtype=np.float64), estimator)
+        flows = _flows(validate_data(estimator, X, reset=False, dtype=np.float64), estimator)
         outputs = _output_names(estimator, output_names, W2.shape[1])
         return cls(flows, names, outputs).plot(ax)
 

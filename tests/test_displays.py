@@ -76,10 +76,10 @@ def test_without_matplotlib_the_error_says_what_to_install(name, model, ard, X, 
         display.plot()
 
 
-@pytest.mark.parametrize("Display", [LossCurveDisplay, RelevanceDisplay])
-def test_an_estimator_that_is_not_fitted_is_said_to_be(Display):
+@every_display
+def test_an_estimator_that_is_not_fitted_is_said_to_be(name, X, y):
     with pytest.raises(NotFittedError):
-        Display.from_estimator(TwoLayerRegressor())
+        draw(name, TwoLayerRegressor(), TwoLayerRegressor(), X, y)
 
 
 # ------------------------------------------------------------------ losses
@@ -126,6 +126,11 @@ def test_only_the_most_relevant_are_drawn(ard):
 def test_relevances_need_a_fit_that_found_them(model):
     with pytest.raises(ValueError, match=r'has no feature_relevances_: fit it with alpha="ard"'):
         RelevanceDisplay.from_estimator(model)
+
+
+def test_at_least_one_bar_must_be_asked_for(ard):
+    with pytest.raises(ValueError, match=r"max_features must be an int of at least 1 or None\. Got 0"):
+        RelevanceDisplay.from_estimator(ard, max_features=0)
 
 
 def test_names_must_be_as_many_as_inputs(ard):
@@ -200,6 +205,7 @@ def test_the_columns_of_a_frame_name_the_inputs(package, X, y):
         ({"feature": "age"}, r"feature must be one of \['x0', 'x1', 'x2'\], or a number below 3. Got 'age'"),
         ({"feature": 3}, r"feature must be one of .* Got 3"),
         ({"y": None}, "y must be given unless feature"),
+        ({"output": 1}, r"output must be a number below 1\. Got 1"),
         ({"confidence_level": 2}, r"confidence_level must be a float in the range \(0, 1\). Got 2"),
     ],
 )
@@ -207,6 +213,21 @@ def test_what_cannot_be_drawn_is_named(model, X, y, given, message):
     given = {"y": y, **given}
     with pytest.raises(ValueError, match=message):
         PredictionIntervalDisplay.from_estimator(model, X, given.pop("y"), **given)
+
+
+def test_inputs_of_another_width_or_length_are_refused(model, X, y):
+    with pytest.raises(ValueError, match="X has 2 features, but TwoLayerRegressor is expecting 3"):
+        PredictionIntervalDisplay.from_estimator(model, X[:, :2], y, feature=0)
+    with pytest.raises(ValueError, match="X has 2 features, but TwoLayerRegressor is expecting 3"):
+        NetworkDisplay.from_estimator(model, X[:, :2])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PredictionIntervalDisplay.from_estimator(model, X, y[:-1])
+
+
+def test_a_classifier_has_no_intervals(X, y):
+    model = TwoLayerClassifier(2, random_state=0).fit(X, y > 0)
+    with pytest.raises(ValueError, match="TwoLayerClassifier has no predict_interval: only a TwoLayerRegressor"):
+        PredictionIntervalDisplay.from_estimator(model, X, y)
 
 
 def test_a_fit_without_error_bars_says_so(X, y):
