@@ -32,6 +32,7 @@ nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"sklearn\..*")]  # they are written in full, and resolve on its site only
 
 default_role = "literal"
+smartquotes = False  # the links of notebooks look for parameters and their types as they are in docstrings
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 

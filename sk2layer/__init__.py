@@ -2,6 +2,7 @@
 
 from .classifier import TwoLayerClassifier
 from .regressor import TwoLayerRegressor
+from .version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["TwoLayerClassifier", "TwoLayerRegressor", "__version__"]

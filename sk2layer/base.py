@@ -1,18 +1,19 @@
 """What a fit is, for both estimators: check, standardise, minimise, fold the scaling back, report."""
 
 import math
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from ._typing import Array
 from .activations import ACTIVATIONS
+from .callback_support import Reporter, with_callbacks
 from .data import (
     Data,
     Targets,
@@ -25,30 +26,14 @@ from .data import (
     split,
 )
 from .evidence import EvidenceClimb
-from .network import Shape, Weights, pack, predict_raw
-from .penalty import (
-    DEFAULT_ALPHA,
-    EVIDENCE_ATTRIBUTES,
-    can_afford_evidence,
-    check_evidence_parameters,
-    evidence_attributes,
-)
+from .fitted import FittedTwoLayer
+from .network import Shape, Weights
+from .penalty import can_afford_evidence, check_evidence_parameters
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
 from .solvers._parameters import check_parameters, choice, integer, real
 from .threads import one_blas_thread, thread_budget
-from .training import (
-    RESTARTS,
-    FitSettings,
-    FitState,
-    Outcome,
-    Problem,
-    Stream,
-    check_restarts,
-    go_on,
-    run_starts,
-)
-from .uncertainty import FittedPosterior, Mixture
+from .training import RESTARTS, FitSettings, FitState, Outcome, Problem, check_restarts, minimize
 
 LM_LIMIT = {"identity": math.inf, "sigmoid": 100, "softmax": 100}
 """solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
@@ -57,10 +42,8 @@ FULL_BATCH_LIMIT = 10**9
 """Beyond that, solver="auto" is L-BFGS; and Adam where n_samples * n_parameters is above this."""
 
 
-class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
-    """Parameters, fit and prediction of a two-layer network; the subclasses add what y means."""
-
-    _posterior: FittedPosterior | Mixture | None
+class BaseTwoLayer(FittedTwoLayer):
+    """Parameters and fit of a two-layer network; the subclasses add what y means."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_units": [integer(1)],
@@ -128,10 +111,6 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
     def _remembered_targets(self) -> Targets:
         """Return how the y of the last fit was encoded."""
 
-    @abstractmethod
-    def _remember_targets(self, targets: Targets) -> None:
-        """Keep what prediction needs to know of the targets."""
-
     def _reweight(self, Y: Array, targets: Targets, weight: Array | None) -> Array | None:
         """Return the sample weights with what the estimator makes of them."""
         return weight
@@ -186,6 +165,7 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
 
     # ------------------------------------------------------------------ fit
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -232,14 +212,16 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
             If the solver has not converged within `max_iter` iterations.
         """
         self._check_parameters()
-        again = self.warm_start and hasattr(self, "coefs_")
-        state: FitState | None = getattr(self, "_fit_state", None) if again else None
+        state: FitState | None = getattr(self, "_fit_state", None)
+        unfinished = state is not None and state.in_progress
+        again = unfinished or (self.warm_start and hasattr(self, "coefs_"))
+        state = state if again else None
         targets, data = self._check_training_data(X, y, sample_weight, again=again)
         validation = check_validation_data(self, targets, X_val, y_val, sample_weight_val)
         shape = Shape(data.X.shape[1], int(self.hidden_units), targets.n_outputs)
         start = check_init(coefs_init, intercepts_init, shape, self.n_init)
         seed = state.seed if state is not None else draw_seed(self.random_state)
-        if start is not None:
+        if start is not None and not unfinished:
             state = None
         elif again:
             start = self._previous_weights(shape)
@@ -251,13 +233,19 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha(), evidence=bool(grouping))
         solver = SOLVERS["lm"]() if grouping else self._make_solver(data.X.shape[0], shape, targets)
         climb = EvidenceClimb(grouping, getattr(self, "_log_precisions", None) if again else None) if grouping else None
+        context: dict[str, Any] = {
+            "problem": problem,
+            "solver": solver,
+            "targets": targets,
+            "running": running,
+            "seed": seed,
+        }
+        reporter = Reporter.of(self, partial(self._as_of, **context), X, y, sample_weight)
         with one_blas_thread():
-            outcome = self._minimize(climb or solver, problem, start, state, seed)
-        self._store(outcome, problem, solver, targets)
-        self._stream: Stream | None = None
-        if solver.supports_partial_fit:
-            theta, monitor = pack(outcome.weights(shape)).astype(problem.dtype), outcome.monitor
-            self._stream = Stream(running, scaling, data.total_weight, theta, type(solver), None, monitor, seed)
+            outcome = self._minimize(climb or solver, problem, start, state, seed, reporter)
+        self._finish(outcome, **context)
+        if reporter is not None:
+            reporter.end()
         method, remedy = str(solver), "try another solver"
         if grouping:
             method, remedy = "The choice of the penalty", "set alpha to a number"
@@ -299,9 +287,6 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         suited = self.solver == "auto" and self.standardize and not self.early_stopping
         return "evidence" if suited and can_afford_evidence(n_samples, shape) else ""
 
-    def _alpha(self) -> float:
-        return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
-
     def _make_problem(
         self,
         data: Data,
@@ -326,71 +311,24 @@ class BaseTwoLayer(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _minimize(
-        self, solver: Solver, problem: Problem, start: Weights | None, state: FitState | None, seed: int
+        self,
+        solver: Solver,
+        problem: Problem,
+        start: Weights | None,
+        state: FitState | None,
+        seed: int,
+        reporter: Reporter | None,
     ) -> Outcome:
-        """Go on exactly if nothing has changed, else start from the given weights, else from random ones."""
         settings = FitSettings(
             solver=solver,
             max_iter=int(self.max_iter),
             tol=float(self.tol),
             patience=int(self.n_iter_no_change),
             early_stopping=bool(self.early_stopping),
-            keep_state=bool(self.warm_start),
+            keep_state=bool(self.warm_start or (reporter and reporter.savers)),
             print_every=int(self.verbose),
             title=f"{type(self).__name__} {type(solver).__name__}",
+            reporter=reporter,
         )
-        if state is not None and state.is_of(problem, settings):
-            return go_on(problem, settings, state)
-        n_init = self.n_init if start is None else 1
-        return RESTARTS[self.restarts](run_starts(problem, settings, start, seed, n_init, self.n_jobs))
-
-    def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
-        """Set the fitted attributes, all of them, when nothing can fail any more."""
-        monitor = outcome.monitor
-        self._remember_targets(targets)
-        self._store_weights(outcome.weights(problem.shape), problem.scaling, problem.weights_dtype)
-        self.loss_ = outcome.loss
-        self.loss_curve_ = list(monitor.loss_curve)
-        self.n_iter_ = len(self.loss_curve_)
-        self.out_activation_ = problem.loss.out_activation
-        self.alpha_: float | Array = self._alpha()
-        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
-            delattr(self, name)  # of an earlier fit
-        for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
-            setattr(self, name, value)
-        self.solver_ = clone(solver)  # the caller's own object may change
-        self._activation = self.activation  # so may the parameter
-        if problem.validation is not None:
-            self.validation_loss_curve_ = list(monitor.validation_loss_curve)
-        elif hasattr(self, "validation_loss_curve_"):
-            del self.validation_loss_curve_  # of an earlier fit
-        self._fit_state = outcome.state if self.warm_start else None
-
-    def _store_weights(self, weights: Weights, scaling: Scaling, dtype: Any) -> None:
-        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(weights))
-        self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
-        self.n_outputs_, self.n_layers_ = len(b2), 3
-
-    # ------------------------------------------------------------------ prediction
-
-    def _raw_prediction(self, X: Any) -> Array:
-        """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
-        check_is_fitted(self, "coefs_")  # n_features_in_ is there after a fit that failed, too
-        X = check_rows(self, X, reset=False)
-        (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
-        return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
-
-    def _predictive_covariance(self, X: Any) -> Array:
-        """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
-        check_is_fitted(self, "coefs_")
-        if self._posterior is None:
-            raise ValueError(
-                'The variance of predictions needs a fit with alpha="evidence" or "ard" ("auto" is "evidence" where '
-                f"that can be afforded). Got alpha={self.alpha!r}, and the constant penalty {self.alpha_:g} was used."
-            )
-        return self._posterior.covariance(check_rows(self, X, reset=False))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+        n_init, n_jobs = int(self.n_init), self.n_jobs
+        return minimize(problem, settings, start, state, seed, n_init=n_init, restarts=self.restarts, n_jobs=n_jobs)

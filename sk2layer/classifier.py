@@ -7,15 +7,18 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .base import BaseTwoLayer
 from .data import Targets
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
+from .mlp import to_mlp
 from .solvers import Solver
 from .solvers._parameters import choice
 from .uncertainty import moderate
@@ -354,6 +357,39 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         if self._multilabel:
             return log_expit(Z)
         return log_softmax(Z, axis=1) if Z.shape[1] > 1 else log_expit(np.hstack([-Z, Z]))
+
+    def to_mlp(self) -> MLPClassifier:
+        """Return the same network as a fitted `MLPClassifier`, for tools that know that.
+
+        Its `predict_proba` is plain: the probabilities of the network with the weights `coefs_` and `intercepts_`.
+        After a fit by evidence, the probabilities of this estimator are averages over all weights that the data leave
+        possible, which are closer to even odds; the MLP's are not, and of several classes it may then name another one.
+        After a fit with a number for `alpha` they are the same. Its parameters of training are scikit-learn's defaults,
+        not those of this fit.
+
+        Returns
+        -------
+        mlp : MLPClassifier
+            With copies of the weights, `loss_`, `loss_curve_`, `n_iter_`, the labels and the names of the inputs.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sk2layer import TwoLayerClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = TwoLayerClassifier(alpha=1, random_state=0).fit(X, y)
+        >>> bool(np.allclose(model.to_mlp().predict_proba(X), model.predict_proba(X), atol=1e-12))
+        True
+        """
+        check_is_fitted(self, "coefs_")
+        y = np.eye(self.n_outputs_, dtype=int) if self._multilabel else self.classes_
+        return to_mlp(MLPClassifier, self, y, classes=self.classes_)
 
     @available_if(takes_batches)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:

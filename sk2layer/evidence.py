@@ -1,10 +1,14 @@
 """Which penalty do the data ask for: the one that, with the weights, maximises their marginal likelihood.
 
-First the network is fitted at a few fixed penalties, for as long as the evidence grows, and the most probable fit is
-taken: a strong penalty alone may end at the linear or constant solution, a weak one in noise. From there the log
-evidence is raised in weights and precisions together by a limited-memory quasi-Newton method (Nocedal & Wright 2006,
-algorithm 7.4). Its initial matrix is that of the damped Gauss-Newton step for the weights, and MacKay's fixed point for
-the precisions; the damping rises where a step fails and falls where steps succeed. No step lowers the evidence.
+From the most probable of some fits at fixed penalties (`fixed_penalties`), the log evidence is raised in weights and
+precisions together by a limited-memory quasi-Newton method (Nocedal & Wright 2006, algorithm 7.4). Its initial matrix
+is that of the damped Gauss-Newton step for the weights, and MacKay's fixed point for the precisions; the damping rises
+where a step fails and falls where steps succeed. No step lowers the evidence.
+
+The way up is along the floor of a narrow valley of E = -log p(y, theta), which bends: a step along it ends on the
+slope, and what it gains in log |A| it loses in E. So each step is followed by a few of Newton's with the same factor on
+E + 1/2 s.theta, s the slope of log |A| where the step began. They lead back to the floor, and take a gradient each,
+where the evidence takes the matrix, its factor and its inverse.
 
 References
 ----------
@@ -13,25 +17,20 @@ MacKay (1992). A practical Bayesian framework for backpropagation networks. Neur
 Nocedal & Wright (2006). Numerical Optimization, section 7.2.
 """
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy.linalg import cho_solve
 from scipy.optimize import OptimizeResult
 
 from ._typing import Array
+from .fixed_penalties import most_probable_fit
 from .marginal_likelihood import Groups, MarginalLikelihood, Point, Slope
+from .objective import Objective
 from .posterior import cholesky
-from .solvers import LevenbergMarquardt, Solver
+from .solvers import Solver
 from .solvers.base import OUT_OF_ITERATIONS, Callback
-
-START_PENALTIES = (1.0, 0.1, 0.01, 0.001)
-HOPELESS = 10.0  # log p(y) so far below the best fit's that weaker penalties are not tried: odds of 1 to 22000
-START_STEPS, START_LOOKS = 20, 8  # Levenberg-Marquardt steps between looks at the evidence, and looks at most
-START_TOL = 1e-4
-START_SOLVER = LevenbergMarquardt(linear_solver="cholesky")  # whose steps settle to the last digits
-START_GAIN = 1.0  # what one of two looks in turn must add to log p(y) for the fit to go on
-FIXED_POINT_STEPS = 4
 
 GROUPINGS = {"evidence": Groups.by_layer, "ard": Groups.by_input}
 
@@ -39,6 +38,8 @@ MEMORY = 20
 LONGEST_STEP = 1.5  # of the logarithm of a precision: beyond that the quadratic model of it is no guide
 MAX_TRIALS = 14
 SUFFICIENT = 0.1  # of the increase that the slope predicts
+SETTLING_STEPS = 4  # of Newton's method back to the floor of the valley
+SETTLED = 0.02  # a fall of E that is not worth one of them
 WINDOW = 5  # steps over which the evidence must grow
 LEAST_GAIN = 0.1  # growth of log p(y) per step that is nothing for any number of samples
 
@@ -74,7 +75,8 @@ def maximize_evidence(
         Stop when -log p(y) per unit of sample weight has fallen by less than this per step in the mean of five, or
         log p(y) itself has grown by less than 0.1.
     callback : callable, optional
-        Called after each step with an `OptimizeResult` of `x`, the weights, and `fun`, -log p(y) per unit of weight.
+        Called after each step with an `OptimizeResult` of `x`, the weights, `fun`, -log p(y) per unit of weight,
+        `get_state`, and `get_evidence`, which returns the `Evidence` at this step.
     state : dict, optional
         The `state` of an earlier result, to go on exactly from its weights; `log_precisions` alone will do to start
         from them.
@@ -84,7 +86,9 @@ def maximize_evidence(
     result : OptimizeResult
         `x`, `fun`, `nit`, `success`, `message`, `state`, and `point`, the `Point` reached.
     """
-    point = _start(likelihood, theta) if state is None else likelihood.finite_at(theta, state["log_precisions"])
+    point = (
+        most_probable_fit(likelihood, theta) if state is None else likelihood.finite_at(theta, state["log_precisions"])
+    )
     state = {"damping": 0.01 * point.precision.diagonal().max(), "pairs": [], "values": [], **(state or {})}
     slope, weight, n_iter = likelihood.slope(point), likelihood.objective.weight_sum, 0
     values = [*state["values"], -point.log_evidence / weight][-WINDOW - 1 :]
@@ -104,65 +108,25 @@ def maximize_evidence(
         values = [*values, -point.log_evidence / weight][-WINDOW - 1 :]
         try:
             if callback is not None:
-                callback(OptimizeResult(x=point.theta, fun=values[-1]))
+                callback(
+                    OptimizeResult(
+                        x=point.theta,
+                        fun=values[-1],
+                        get_state=partial(_state_at, point, values, state),
+                        get_evidence=partial(_evidence_at, point, likelihood),
+                    )
+                )
         except StopIteration:
             success, message = True, "stopped by the callback"
-    state |= {"log_precisions": point.log_precisions, "values": values[:-1]}
     message = message or OUT_OF_ITERATIONS
+    state = _state_at(point, values, state)
     return OptimizeResult(
         x=point.theta, fun=values[-1], nit=n_iter, success=success, message=message, state=state, point=point
     )
 
 
-def _start(likelihood: MarginalLikelihood, theta: Array) -> Point:
-    """Return the most probable of the fits at fixed penalties, from strong to weak ones."""
-    best = _fit_at(likelihood, theta, START_PENALTIES[0], -np.inf)
-    for penalty in START_PENALTIES[1:]:
-        point = _fit_at(likelihood, theta, penalty, best.log_evidence - HOPELESS)
-        if point.log_evidence < best.log_evidence - HOPELESS:
-            break
-        best = _better(best, point)
-    return best
-
-
-def _fit_at(likelihood: MarginalLikelihood, theta: Array, penalty: float, hopeless: float) -> Point:
-    """Return the most probable of the looks at a fit at a fixed penalty, continued while the evidence grows.
-
-    Below `hopeless`, it ends at the first look that does not show growth, otherwise at the second in turn.
-    """
-    log_precisions = np.zeros_like(likelihood.lower)
-    log_precisions[: likelihood.groups.n_groups] = np.log(penalty)
-    penalties = likelihood.groups.spread(np.exp(log_precisions[: likelihood.groups.n_groups]))
-    objective = likelihood.objective.with_prior(penalties, likelihood.objective.loss)
-    state, idle = None, 0
-    best = likelihood.finite_at(theta, log_precisions)
-    for _ in range(START_LOOKS):
-        result = START_SOLVER.minimize(objective, theta, max_iter=START_STEPS, tol=START_TOL, state=state)
-        theta, state = result.x, result.state
-        point = _best_precisions(likelihood, theta, log_precisions)
-        idle = 0 if point.log_evidence > best.log_evidence + START_GAIN else idle + 1
-        best = _better(best, point)
-        if result.success or idle == (2 if best.log_evidence > hopeless else 1):
-            break
-    return best
-
-
-def _better(one: Point, other: Point) -> Point:
-    return other if other.log_evidence > one.log_evidence else one
-
-
-def _best_precisions(likelihood: MarginalLikelihood, theta: Array, log_precisions: Array) -> Point:
-    """Return the point of the best precisions for these weights, by MacKay's fixed point."""
-    best = point = likelihood.finite_at(theta, log_precisions)
-    for _ in range(FIXED_POINT_STEPS):
-        counts, squares = likelihood.balance(point)
-        ratio = np.maximum(counts, 1e-10) / np.maximum(squares, 1e-300)
-        log_precisions = np.clip(point.log_precisions + np.log(ratio), likelihood.lower, likelihood.upper)
-        new = likelihood.at(theta, log_precisions)
-        if new is None:
-            break
-        point, best = new, _better(best, new)
-    return best
+def _state_at(point: Point, values: list[float], state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "log_precisions": point.log_precisions, "values": values[:-1]}
 
 
 def _raise(
@@ -171,12 +135,16 @@ def _raise(
     """Return a point of higher evidence and adapt the damping; None if there is none, or none to gain `least` by."""
     n = len(point.theta)
     for trial in range(MAX_TRIALS):
-        direction = _direction(likelihood, point, slope, state) * 0.5**trial  # precisions are not damped otherwise
-        log_precisions = np.clip(point.log_precisions + direction[n:], likelihood.lower, likelihood.upper)
-        new = likelihood.at(point.theta + direction[:n], log_precisions)
-        predicted = float(direction[:n] @ slope.theta + direction[n:] @ slope.log_precisions)
+        damped = point.precision.copy()
+        damped.flat[:: n + 1] += state["damping"]
+        factor = cast(Array, cholesky(damped))  # as the precision has one
+        step = _step(likelihood, point, slope, factor, state["pairs"]) * 0.5**trial  # precisions are not damped
+        predicted = float(step[:n] @ slope.theta + step[n:] @ slope.log_precisions)
         if trial == 0 and predicted < least:
             return None
+        log_precisions = np.clip(point.log_precisions + step[n:], likelihood.lower, likelihood.upper)
+        theta = _settle(likelihood.objective_at(log_precisions), point, slope, point.theta + step[:n], factor)
+        new = likelihood.at(theta, log_precisions)
         if new is not None and new.log_evidence > point.log_evidence + SUFFICIENT * max(predicted, 0.0):
             state["damping"] *= 0.5 if trial == 0 else 1.0
             return new
@@ -186,25 +154,49 @@ def _raise(
     return None
 
 
-def _direction(likelihood: MarginalLikelihood, point: Point, slope: Slope, state: dict[str, Any]) -> Array:
-    """Return the quasi-Newton step in theta and log precisions, not longer than the model of a precision holds."""
-    n, damped = len(point.theta), point.precision.copy()
-    damped.flat[:: n + 1] += state["damping"]
-    factor, scale = cholesky(damped), np.maximum(slope.counts, 0.1)
-    direction = np.concatenate([slope.theta, slope.log_precisions])
+def _step(likelihood: MarginalLikelihood, point: Point, slope: Slope, factor: Array, pairs: list[Pair]) -> Array:
+    """Return the quasi-Newton step in theta and log precisions, not longer than the model of a precision holds.
+
+    `factor` is that of the damped precision.
+    """
+    n, scale = len(point.theta), np.maximum(slope.counts, 0.1)
+    step = np.concatenate([slope.theta, slope.log_precisions])
     weights = []
-    for pair in reversed(state["pairs"]):
-        weights.append(pair.inverse * (pair.step @ direction))
-        direction -= weights[-1] * pair.fall
-    direction[:n] = cho_solve((factor, True), direction[:n])
-    direction[n:] /= scale
-    for pair, weight in zip(state["pairs"], reversed(weights), strict=True):
-        direction += pair.step * (weight - pair.inverse * (pair.fall @ direction))
-    beyond = point.log_precisions + direction[n:]
+    for pair in reversed(pairs):
+        weights.append(pair.inverse * (pair.step @ step))
+        step -= weights[-1] * pair.fall
+    step[:n] = cho_solve((factor, True), step[:n])
+    step[n:] /= scale
+    for pair, weight in zip(pairs, reversed(weights), strict=True):
+        step += pair.step * (weight - pair.inverse * (pair.fall @ step))
+    beyond = point.log_precisions + step[n:]
     at_bound = (point.log_precisions <= likelihood.lower) & (beyond < likelihood.lower)
     at_bound |= (point.log_precisions >= likelihood.upper) & (beyond > likelihood.upper)
-    direction[n:][at_bound] = 0.0
-    return direction * min(1.0, LONGEST_STEP / max(np.abs(direction[n:]).max(), LONGEST_STEP))
+    step[n:][at_bound] = 0.0
+    return step * min(1.0, LONGEST_STEP / max(np.abs(step[n:]).max(), LONGEST_STEP))
+
+
+def _settle(objective: Objective, point: Point, slope: Slope, theta: Array, factor: Array) -> Array:
+    """Return theta led back towards the minimum of E + 1/2 s.theta, with s that of `slope`, the one at `point`."""
+    half_s, weight = -(slope.theta + point.gradient), objective.weight_sum
+
+    def tilted(theta: Array) -> tuple[float, Array]:
+        value, gradient = objective.value_and_gradient(theta)
+        return weight * value + float(half_s @ theta), weight * gradient + half_s
+
+    value, gradient = tilted(theta)
+    for _ in range(SETTLING_STEPS if np.isfinite(value) else 0):
+        correction = cho_solve((factor, True), -gradient)
+        predicted = -0.5 * float(correction @ gradient)
+        if predicted < SETTLED:
+            break
+        new_value, gradient = tilted(theta + correction)
+        if not new_value < value:
+            break
+        theta, fall, value = theta + correction, value - new_value, new_value
+        if fall < 0.25 * predicted:
+            break
+    return theta
 
 
 def _remember(pairs: list[Pair], old: Point, old_slope: Slope, new: Point, new_slope: Slope) -> list[Pair]:
@@ -249,6 +241,11 @@ class Evidence(NamedTuple):
         return np.exp(-self.log_precisions[self.n_groups :])
 
 
+def _evidence_at(point: Point, likelihood: MarginalLikelihood) -> Evidence:
+    n_groups, n_effective = likelihood.groups.n_groups, likelihood.n_effective(point)
+    return Evidence(point.log_precisions, n_groups, point.log_evidence, n_effective, point.factor)
+
+
 class EvidenceClimb(Solver):
     """Maximising the evidence in the form of a solver, whose objective's penalty has no effect.
 
@@ -285,13 +282,6 @@ class EvidenceClimb(Solver):
         if state is None and self.log_precisions is not None and self.log_precisions.shape == likelihood.lower.shape:
             state = {"log_precisions": self.log_precisions}
         result = maximize_evidence(likelihood, theta, max_iter=max_iter, tol=tol, callback=callback, state=state)
-        point = result.pop("point")
-        result.evidence = Evidence(
-            point.log_precisions,
-            likelihood.groups.n_groups,
-            point.log_evidence,
-            likelihood.n_effective(point),
-            point.factor,
-        )
+        result.evidence = _evidence_at(result.pop("point"), likelihood)
         result.fingerprint = objective.value(result.x)
         return result

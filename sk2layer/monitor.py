@@ -3,6 +3,7 @@
 A monitor is the callback of whichever solver is at work, so all of this is the same for all of them.
 """
 
+import copy
 import time
 from collections.abc import Callable
 
@@ -36,6 +37,12 @@ class Monitor:
         The weights at the lowest validation loss, or at the lowest objective where there is no patience.
     best_loss, best_value : float
         What was lowest, and the objective, at `best_theta`.
+    report : callable or None
+        Called with each iteration after it has been taken note of; returns whether to stop.
+    stopped : bool
+        Whether it said so.
+    begun : int
+        The number of iterations before the `fit` that goes on; of a fit that has ended, all.
     """
 
     def __init__(
@@ -53,11 +60,13 @@ class Monitor:
         self.validation_loss_curve: list[float] = []
         self.best_theta: Array | None = None
         self.best_loss = self.best_value = np.inf
+        self.report: Callable[[OptimizeResult], bool] | None = None
+        self.stopped, self.begun = False, 0
         self._goal, self._stale = np.inf, 0
         self._start_time = time.perf_counter()
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
-        """Take note of an iteration; raise `StopIteration` if the patience is over."""
+        """Take note of an iteration; raise `StopIteration` if the patience is over, or if told to."""
         theta, value = intermediate_result.x, intermediate_result.fun
         self.loss_curve.append(value)
         if self.validation_loss is not None:
@@ -69,8 +78,16 @@ class Monitor:
             self._print()
         self._stale = 0 if watched < self._goal - self.tol else self._stale + 1
         self._goal = min(self._goal, watched)
-        if self.out_of_patience:
+        self.stopped = self.report is not None and self.report(intermediate_result)
+        if self.stopped or self.out_of_patience:
             raise StopIteration
+
+    def detached(self) -> "Monitor":
+        """Return a copy of what was seen so far, that holds on to nothing else."""
+        twin = copy.copy(self)
+        twin.validation_loss, twin.report = None, None
+        twin.loss_curve, twin.validation_loss_curve = list(self.loss_curve), list(self.validation_loss_curve)
+        return twin
 
     @property
     def out_of_patience(self) -> bool:

@@ -6,13 +6,16 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import ndtri
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .data import Targets
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import HalfSquaredError
+from .mlp import to_mlp
 
 
 class RealTargets(Targets):
@@ -235,6 +238,35 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
         half_width = std * ndtri(0.5 + 0.5 * confidence_level)
         return np.stack([y - half_width, y + half_width], axis=-1)
+
+    def to_mlp(self) -> MLPRegressor:
+        """Return the same network as a fitted `MLPRegressor`, for tools that know that.
+
+        Its `predict` is that of this estimator, but for one column of y, which it makes one-dimensional. It has no
+        standard deviations, and its parameters of training are scikit-learn's defaults, not those of this fit.
+
+        Returns
+        -------
+        mlp : MLPRegressor
+            With copies of the weights, `loss_`, `loss_curve_`, `n_iter_` and the names of the inputs.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sk2layer import TwoLayerRegressor
+        >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+        >>> model = TwoLayerRegressor(alpha=10, random_state=0).fit(X, y)
+        >>> bool(np.allclose(model.to_mlp().predict(X), model.predict(X), rtol=1e-12))
+        True
+        """
+        check_is_fitted(self, "coefs_")
+        return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1))
 
     @available_if(takes_batches)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._typing import Array
 from .activations import ACTIVATIONS
+from .callback_support import FRAMES_OF_FIT, Reporter
 from .data import Data
 from .evidence import Evidence
 from .losses import Loss
@@ -111,15 +113,22 @@ class FitSettings(NamedTuple):
     keep_state: bool = False
     print_every: int = 0
     title: str = ""
+    reporter: Reporter | None = None
 
     def monitor(self) -> Monitor:
         """Return a monitor of a new fit."""
         patience = self.patience if self.early_stopping else None
         return Monitor(patience=patience, tol=self.tol, print_every=self.print_every, title=self.title)
 
+    def of_starts(self, n_starts: int) -> list["FitSettings"]:
+        """Report that the fit begins, and return the settings of each start."""
+        if self.reporter is None:
+            return [self] * n_starts
+        return [self._replace(reporter=reporter) for reporter in self.reporter.begin(n_starts, self.max_iter)]
+
     def key(self) -> tuple[Any, ...]:
         """Return what must not change if a fit is to go on exactly."""
-        return type(self.solver), self.solver.get_params(), self.tol, self.patience, self.early_stopping
+        return str(type(self.solver)), self.solver.get_params(), self.tol, self.patience, self.early_stopping
 
 
 class FitState(NamedTuple):
@@ -133,6 +142,11 @@ class FitState(NamedTuple):
     monitor: Monitor
     run_seed: int
     seed: int
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether the fit had not ended."""
+        return self.monitor.begun < len(self.monitor.loss_curve)
 
     def is_of(self, problem: Problem, settings: FitSettings) -> bool:
         """Return whether the problem is the one that the fit was about, so that the solver's state holds for it.
@@ -182,6 +196,8 @@ class Outcome(NamedTuple):
         What was found besides the weights, where the evidence was maximised.
     members : tuple of Outcome
         What is averaged, where that is more than this one.
+    stopped : bool
+        Whether a callback asked for no more starts.
     """
 
     theta: Array
@@ -194,6 +210,7 @@ class Outcome(NamedTuple):
     state: FitState | None
     evidence: Evidence | None = None
     members: tuple["Outcome", ...] = ()
+    stopped: bool = False
 
     @property
     def networks(self) -> tuple["Outcome", ...]:
@@ -209,14 +226,14 @@ class Outcome(NamedTuple):
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
             message = f"The fit was interrupted after {len(self.monitor.loss_curve)} iterations; {kept} are kept."
-            warnings.warn(message, UserWarning, stacklevel=3)
+            warnings.warn(message, UserWarning, stacklevel=2 + FRAMES_OF_FIT)
             return
         for network in self.networks:
             if not network.success:
                 advice = advice if network.message.startswith(OUT_OF_ITERATIONS) else ""
                 n_iter = len(network.monitor.loss_curve)
                 message = f"{method} has not converged after {n_iter} iterations: {network.message}.{advice}"
-                warnings.warn(message, ConvergenceWarning, stacklevel=3)
+                warnings.warn(message, ConvergenceWarning, stacklevel=2 + FRAMES_OF_FIT)
                 break
 
 
@@ -249,25 +266,56 @@ def average_of(outcomes: Sequence[Outcome]) -> Outcome:
 RESTARTS = {"best": best_of, "average": average_of}
 
 
+def minimize(
+    problem: Problem,
+    settings: FitSettings,
+    start: Weights | None,
+    state: FitState | None,
+    seed: int,
+    *,
+    n_init: int,
+    restarts: str,
+    n_jobs: int | None,
+) -> Outcome:
+    """Go on exactly if nothing has changed, else start from the given weights, else from random ones.
+
+    Raises
+    ------
+    ValueError
+        If something has changed, and the fit to go on with had not ended; if it diverges.
+    """
+    if state is not None and state.is_of(problem, settings):
+        return go_on(problem, settings, state)
+    if state is not None and state.in_progress:
+        raise ValueError(
+            "The data and the parameters other than max_iter must be those of the fit that was not finished. "
+            f"Got others, or another machine's arithmetic, after {len(state.monitor.loss_curve)} iterations of it. "
+            "clone() the estimator to start afresh."
+        )
+    starts = settings.of_starts(n_init if start is None else 1)
+    return RESTARTS[restarts](run_starts(problem, starts, start, seed, n_jobs))
+
+
 def run_starts(
-    problem: Problem, settings: FitSettings, start: Weights | None, seed: int, n_init: int, n_jobs: int | None
+    problem: Problem, all_settings: list[FitSettings], start: Weights | None, seed: int, n_jobs: int | None
 ) -> list[Outcome]:
-    """Minimise from the given start or from `n_init` random ones; the same whatever `n_jobs` is.
+    """Minimise from the given start or from random ones, one for each of the settings; the same whatever `n_jobs` is.
 
     If the user interrupts, those that were begun by then are returned, the last of them marked.
     """
-    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(n_init)]
+    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(len(all_settings))]
 
-    def arguments(run_seed: int) -> tuple[Any, ...]:
+    def arguments(settings: FitSettings, run_seed: int) -> tuple[Any, ...]:
         return problem, settings, problem.start(start, run_seed), settings.monitor(), None, run_seed, seed
 
-    if n_init == 1:
-        return [run(*arguments(seeds[0]))]
+    if len(seeds) == 1:
+        return [run(*arguments(all_settings[0], seeds[0]))]
     outcomes: list[Outcome] = []
     try:
-        for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(delayed(run)(*arguments(s)) for s in seeds):
+        calls = (delayed(run)(*arguments(*each)) for each in zip(all_settings, seeds, strict=True))
+        for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(calls):
             outcomes.append(outcome)
-            if outcome.interrupted:
+            if outcome.interrupted or outcome.stopped:
                 break
     except KeyboardInterrupt:
         if not outcomes:
@@ -279,9 +327,9 @@ def run_starts(
 def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
     """Continue a fit where it stopped, as if it had not."""
     monitor = copy.deepcopy(state.monitor)
-    monitor.print_every = settings.print_every
-    if monitor.out_of_patience:
-        settings = settings._replace(max_iter=0)
+    monitor.print_every, monitor.stopped = settings.print_every, False
+    left = max(monitor.begun + settings.max_iter - len(monitor.loss_curve), 0)
+    (settings,) = settings._replace(max_iter=0 if monitor.out_of_patience else left).of_starts(1)
     return run(problem, settings, state.theta, monitor, state.solver_state, state.run_seed, state.seed)
 
 
@@ -301,7 +349,10 @@ def run(
     ValueError
         If the objective or the weights stop being finite.
     """
-    objective, interrupted = problem.objective(), False
+    objective, interrupted, seeds = problem.objective(), False, (run_seed, seed)
+    if settings.reporter is not None:
+        settings.reporter.begin_start()
+        monitor.report = partial(_report, problem, settings, settings.reporter, monitor, seeds)
     try:
         with one_blas_thread():
             result = settings.solver.minimize(
@@ -318,15 +369,41 @@ def run(
     except KeyboardInterrupt:
         result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message=INTERRUPTED, state=None)
         interrupted = True
-    monitor.validation_loss = None  # it holds on to the data
+    monitor.validation_loss = monitor.report = None  # they hold on to the data
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         raise ValueError(f"{settings.solver} diverged at iteration {len(monitor.loss_curve) + 1}: {result.message}.")
+    monitor.begun = len(monitor.loss_curve)
     theta, loss, score = result.x, result.fun, result.fun
     if (monitor.patience is not None or interrupted) and monitor.best_theta is not None:
         theta, loss, score = monitor.best_theta, monitor.best_value, monitor.best_loss
     state = None
     if settings.keep_state and result.state is not None:
         value = result.get("fingerprint", result.fun)
-        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, run_seed, seed)
-    success, evidence = result.success or monitor.out_of_patience, result.get("evidence")
-    return Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
+        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, *seeds)
+    success = result.success or monitor.out_of_patience or monitor.stopped
+    evidence = result.get("evidence")
+    outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
+    if settings.reporter is None:
+        return outcome
+    return outcome._replace(stopped=settings.reporter.end_start(outcome))
+
+
+def _report(
+    problem: Problem,
+    settings: FitSettings,
+    reporter: Reporter,
+    monitor: Monitor,
+    seeds: tuple[int, int],
+    iteration: OptimizeResult,
+) -> bool:
+    """Report an iteration, with its weights, whichever were best; return whether to stop."""
+
+    def outcome(*, keep_state: bool) -> Outcome:
+        theta, seen, state = iteration.x.copy(), monitor.detached(), None
+        if keep_state:
+            value = problem.objective().value(theta)
+            state = FitState(settings.key(), problem.scaling, theta, value, iteration.get_state(), seen, *seeds)
+        evidence = iteration.get_evidence() if "get_evidence" in iteration else None
+        return Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
+
+    return reporter.end_iteration(outcome)

@@ -1,8 +1,39 @@
-"""What holds for all tests: one thread for BLAS, so that results do not depend on the machine's cores, and one seed."""
+"""What holds for all tests: one thread for BLAS, so that results do not depend on the machine's cores, and one seed.
+
+With the option --with-callbacks, a callback watches every fit of every test, which must change none of them.
+"""
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
+
+from sk2layer.fitted import FittedTwoLayer
+
+
+class Watcher:
+    """A callback that asks for everything, and does nothing."""
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = setup
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        pass
+
+    on_fit_task_end = on_fit_task_begin
+
+
+def pytest_addoption(parser):
+    parser.addoption("--with-callbacks", action="store_true", help="let a callback of scikit-learn's watch every fit")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watcher(request):
+    if request.config.getoption("--with-callbacks"):
+        if not hasattr(FittedTwoLayer, "set_callbacks"):
+            raise pytest.UsageError("--with-callbacks needs scikit-learn 1.9 or newer")
+        FittedTwoLayer._skl_callbacks = [Watcher()]  # found wherever a fit has none of its own
 
 
 @pytest.fixture(scope="session", autouse=True)

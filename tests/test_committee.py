@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris, make_moons, make_multilabel_classificati
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, base, training
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor, training
 from sk2layer.network import Weights, average
 from sk2layer.solvers import SOLVERS, GradientDescent
 from sk2layer.uncertainty import moderate
@@ -47,7 +47,7 @@ def target(Estimator):
 @pytest.fixture
 def committee(monkeypatch):
     """Give a function that fits an average of starts, and each of them as a network of its own."""
-    run_starts = base.run_starts
+    run_starts = training.run_starts
 
     def fit(model, X, y, **options):
         outcomes = []
@@ -56,10 +56,10 @@ def committee(monkeypatch):
             outcomes.extend(run_starts(*args))
             return outcomes
 
-        monkeypatch.setattr(base, "run_starts", recorded)
+        monkeypatch.setattr(training, "run_starts", recorded)
         whole, members = clone(model).fit(X, y, **options), []
         for outcome in outcomes:
-            monkeypatch.setattr(base, "run_starts", lambda *_, outcome=outcome: [outcome])
+            monkeypatch.setattr(training, "run_starts", lambda *_, outcome=outcome: [outcome])
             members.append(clone(model).set_params(n_init=1, restarts="best").fit(X, y, **options))
         monkeypatch.undo()
         assert len(members) == M

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 import sklearn
 from scipy import sparse
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.model_selection import GridSearchCV, cross_validate
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -36,7 +37,7 @@ def data_of():
 
 
 def outputs(model, X):
-    return model.predict_proba(X) if isinstance(model, TwoLayerClassifier) else model.predict(X)
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
 
 
 # --------------------------------------------------------------------------------------------------------------- sparse
@@ -149,6 +150,26 @@ def test_names_of_columns_are_kept_and_checked(Estimator, Frame, data_of):
         model.fit(frame, y, X_val=frame[names[::-1]], y_val=y)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         model.predict(X)
+
+
+@every_estimator
+@pytest.mark.parametrize(("Frame", "container"), [(pd.DataFrame, "pandas"), (pl.DataFrame, "polars")])
+def test_names_pass_through_a_pipeline(Estimator, Frame, container, data_of):
+    """Categories are coded, numbers scaled, and the network knows its inputs by the names that result."""
+    X, y = data_of[Estimator]
+    frame = Frame({"age": X[:, 1], "color": np.where(X[:, 0] > 0.0, "red", "blue"), "mass": X[:, 3]})
+    if not hasattr(StandardScaler().fit(frame[["age"]]), "feature_names_in_"):
+        pytest.skip("this release of scikit-learn does not read the names of this data frame")
+    coding = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["color"]),
+        (StandardScaler(), ["age", "mass"]),
+        verbose_feature_names_out=False,
+    )
+    pipeline = make_pipeline(coding, Estimator(4, alpha=1.0, random_state=0, max_iter=10))
+    plain = outputs(pipeline.fit(frame, y), frame)
+    pipeline.set_output(transform=container)
+    np.testing.assert_allclose(outputs(pipeline.fit(frame, y), frame), plain, rtol=1e-9)  # columns lie otherwise
+    assert pipeline[-1].feature_names_in_.tolist() == ["color_blue", "color_red", "age", "mass"]
 
 
 @every_estimator

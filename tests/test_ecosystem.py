@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import joblib
 import numpy as np
@@ -34,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.onnx import register
 from sk2layer.solvers import SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -66,6 +68,12 @@ def outputs(model, X):
 
 
 # ------------------------------------------------------------------------------------------------------------- searches
+
+
+def test_export_names_the_extra_that_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"register needs skl2onnx: pip install 'sk2layer\[onnx\]'"):
+        register()
 
 
 @every_estimator

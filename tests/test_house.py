@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 import sk2layer
+from sk2layer import callbacks
 
 PACKAGE = Path(sk2layer.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 # A module imports from earlier lines only.
 HOUSE = [
-    {"_typing", "solvers", "threads"},
+    {"_typing", "callback_support", "solvers", "threads", "version"},
     {"activations", "losses"},
     {"bounds"},
     {"network"},
@@ -26,13 +27,15 @@ HOUSE = [
     {"posterior", "response", "monitor"},
     {"marginal_likelihood", "uncertainty"},
     {"data"},
+    {"fixed_penalties"},
     {"evidence"},
     {"training"},
-    {"penalty"},
+    {"mlp", "penalty", "persistence"},
+    {"fitted"},
     {"base"},
     {"incremental"},
     {"regressor", "classifier"},
-    {"__init__", "displays", "onnx"},
+    {"__init__", "callbacks", "displays", "onnx"},
 ]
 FLOOR = {module: number for number, modules in enumerate(HOUSE) for module in modules}
 
@@ -112,6 +115,13 @@ def test_private_names_of_scikit_learn_live_in_one_place(path):
 
 
 @every_file
+def test_callbacks_of_scikit_learn_are_known_in_one_place(path):
+    """They are experimental, and older versions have none."""
+    known = {name for name in imported(path) if name.startswith("sklearn.callback")}
+    assert not known or name_of(path) == "callback_support"
+
+
+@every_file
 def test_nobody_reaches_into_the_privacy_of_a_module(path):
     """What begins with an underscore is for its own module or package."""
     private = {name for name in imported(path) if name.startswith("sk2layer.") and name.split(".")[-1].startswith("_")}
@@ -154,6 +164,7 @@ def test_public_names_are_those_of_the_contract():
     assert set(sk2layer.__all__) == {"TwoLayerClassifier", "TwoLayerRegressor", "__version__"}
     displays = {"LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"}
     assert displays == set(importlib.import_module("sk2layer.displays").__all__)
+    assert callbacks.__all__ == ["Checkpoint"]
     assert {"GradientDescent", "SGD", "Adam", "LBFGS", "Solver"} <= set(sk2layer.solvers.__all__)
     assert all(hasattr(sk2layer.solvers, name) for name in sk2layer.solvers.__all__)
     assert set(sk2layer.solvers.SOLVERS) >= {"gd", "sgd", "adam", "lbfgs"}

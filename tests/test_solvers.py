@@ -448,6 +448,24 @@ def test_a_state_that_is_passed_back_continues_the_run(name, loss):
 
 
 @pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_state_of_any_iteration_continues_the_run(name, loss):
+    objective, theta = network(loss)
+    options = {"tol": 0.0, "seed": 7, "keep_state": True}
+    solver, passed = SOLVERS[name](batch_size=9) if name in MINI_BATCH else SOLVERS[name](), []
+
+    def note(iteration):
+        passed.append((iteration.x.copy(), iteration.get_state()))
+
+    whole = solver.minimize(objective, theta, max_iter=12, callback=note, **options)
+    assert len(passed) == whole.nit == 12
+    for done, (x, state) in enumerate(passed, start=1):
+        rest = solver.minimize(objective, x, max_iter=12 - done, state=state, **options)
+        np.testing.assert_array_equal(rest.x, whole.x)
+        assert (rest.fun, rest.nit) == (whole.fun, 12 - done)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
 def test_a_state_can_be_used_twice(name):
     objective, theta = network("squared")
     solver, options = SOLVERS[name](), {"max_iter": 5, "tol": 0.0, "keep_state": True}

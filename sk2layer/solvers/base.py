@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
+from .documentation import Documented
+
 Vector = NDArray[np.floating[Any]]
 OUT_OF_ITERATIONS = "max_iter reached"
 Callback = Callable[[OptimizeResult], None]
 
 
-class Solver(BaseEstimator):
+class Solver(Documented, BaseEstimator):
     """Base class of the solvers.
 
     Attributes
@@ -67,7 +69,9 @@ class Solver(BaseEstimator):
         seed : int
             Where the randomness of mini-batches comes from.
         callback : callable, optional
-            Called after each iteration with an `OptimizeResult` that has `x` and `fun`; may raise `StopIteration`.
+            Called after each iteration with an `OptimizeResult` that has `x`, `fun` and `get_state`; may raise
+            `StopIteration`. During the call, `get_state()` returns a `state` to go on from after this iteration (with
+            `keep_state` only, where that makes a difference).
         state : dict, optional
             The `state` of an earlier result for the same objective, whose `x` is `theta`: the minimisation goes on as
             if it had not been interrupted.

@@ -6,6 +6,7 @@ converged.
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,10 @@ from ._parameters import choice, integer, real
 from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
 
 State = dict[str, Any]
+
+
+def _copied(state: State) -> State:
+    return {key: np.copy(item) if isinstance(item, np.ndarray) else item for key, item in state.items()}
 
 
 class FirstOrder(Solver):
@@ -42,7 +47,7 @@ class FirstOrder(Solver):
         if state is None:
             state = {"epoch": 0, "first": value, "best": value, "stale": 0, **self._start(theta)}
         else:
-            state = {key: np.copy(item) if isinstance(item, np.ndarray) else item for key, item in state.items()}
+            state = _copied(state)
         n_iter, message = 0, self._converged(gradient, state, tol, patience)
         while not message and n_iter < max_iter:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
@@ -54,7 +59,7 @@ class FirstOrder(Solver):
             message = self._converged(gradient, state, tol, patience)
             try:
                 if callback is not None:
-                    callback(OptimizeResult(x=theta, fun=value))
+                    callback(OptimizeResult(x=theta, fun=value, get_state=partial(_copied, state)))
             except StopIteration:
                 message = message or "stopped by the callback"
         success, message = self._verdict(value, theta, state, message)
@@ -260,8 +265,10 @@ class Adam(_MiniBatch):
     ----------
     learning_rate : float, default=0.03
         About the largest change of a weight per step.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        How fast the running means of the gradient and of its square forget.
+    beta_1 : float in [0, 1), default=0.9
+        How much of the running mean of the gradient is kept in a step.
+    beta_2 : float in [0, 1), default=0.999
+        How much of the running mean of its square is kept in a step.
     epsilon : float, default=1e-8
         Added to the root of the mean square.
     batch_size : int or "auto", default="auto"

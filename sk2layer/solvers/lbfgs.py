@@ -68,12 +68,15 @@ class LBFGS(Solver):
         function = _Remembering(objective, theta.dtype, state["evaluations"], keep_state)
         done, n_iter = state["nit"], 0
 
+        def get_state() -> dict[str, Any]:
+            return {**state, "evaluations": dict(state["evaluations"]), "nit": n_iter}
+
         def new_iteration(intermediate_result: OptimizeResult) -> None:
             nonlocal n_iter
             n_iter += 1
             if n_iter > done and callback is not None:
                 x = intermediate_result.x.astype(theta.dtype)
-                callback(OptimizeResult(x=x, fun=float(intermediate_result.fun)))
+                callback(OptimizeResult(x=x, fun=float(intermediate_result.fun), get_state=get_state))
 
         result = scipy_minimize(
             function,
@@ -98,7 +101,7 @@ class LBFGS(Solver):
             nit=max(n_iter - done, 0),
             success=success,
             message=message,
-            state={**state, "nit": n_iter} if keep_state else None,
+            state=get_state() if keep_state else None,
         )
 
 

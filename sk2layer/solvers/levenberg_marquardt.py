@@ -220,7 +220,7 @@ class LevenbergMarquardt(Solver):
             success, message = _converged(model, state, tol)
             try:
                 if callback is not None:
-                    callback(OptimizeResult(x=theta, fun=value))
+                    callback(OptimizeResult(x=theta, fun=value, get_state=state.copy))
             except StopIteration:
                 success, message = True, message or "stopped by the callback"
         still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {_largest(model):.2g}"

@@ -1,0 +1,187 @@
+"""Callbacks of our own, for `set_callbacks`: what scikit-learn has none for.
+
+Experimental, as scikit-learn's callbacks are: they need scikit-learn 1.9 or newer, and may change with it.
+"""
+
+import os
+import pickle
+import time
+from collections.abc import Callable
+from numbers import Number
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sklearn.base import BaseEstimator
+
+from .base import BaseTwoLayer
+from .solvers._parameters import check_parameters, integer, real
+
+__all__ = ["Checkpoint"]
+
+FREE_PARAMETERS = ("max_iter", "n_jobs", "verbose", "warm_start")
+"""Those that may be others when a fit goes on."""
+
+
+class Checkpoint(BaseEstimator):
+    """A callback that writes an unfinished fit to a file at intervals, to go on with if the process is killed.
+
+    In the file is the estimator as it was after an iteration. It can predict, and its `fit`, given the same data, goes
+    on to `max_iter` iterations in all, exactly as the fit would have that wrote it. The file is replaced as a whole:
+    whenever the process is killed, the last complete one is there. It is a pickle: load only files that you trust.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Each fit needs one of its own.
+    every_n_iter : int, default=1
+        Write after at least so many iterations,
+    every_seconds : float, default=10.0
+        and when at least so much time has passed since the last time.
+
+    See Also
+    --------
+    sklearn.callback.ProgressBar : Shows how far a fit has come.
+    sklearn.callback.ScoringMonitor : Records the scores of each iteration.
+
+    Notes
+    -----
+    This callback is experimental, as those of scikit-learn are, and needs scikit-learn 1.9 or newer.
+
+    With the weights, the file holds what the solver has to remember: about as much again for "gd", three times as much
+    for "adam", all gradients so far for "lbfgs", and by evidence a square matrix of the parameters besides.
+
+    A fit from several starts (`n_init`) cannot be gone on with, nor one of many in a search.
+
+    Examples
+    --------
+    A script that can be killed and run again, as often as it takes:
+
+    >>> from sk2layer import TwoLayerClassifier
+    >>> from sk2layer.callbacks import Checkpoint
+    >>> checkpoint = Checkpoint("iris.checkpoint", every_seconds=60)
+    >>> model = checkpoint.resume(TwoLayerClassifier(random_state=0))
+    >>> model.set_callbacks(checkpoint).fit(X, y)  # doctest: +SKIP
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "path": [str, os.PathLike],
+        "every_n_iter": [integer(1)],
+        "every_seconds": [real(0.0)],
+    }
+
+    def __init__(self, path: str | os.PathLike[str], *, every_n_iter: int = 1, every_seconds: float = 10.0) -> None:
+        self.path = path
+        self.every_n_iter = every_n_iter
+        self.every_seconds = every_seconds
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> BaseTwoLayer:
+        """Return the estimator in a file, as it was after the iteration at which it was written.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Returns
+        -------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            It can predict; its `fit` needs the same data, and goes on. It has no callbacks.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If something else is in it.
+        """
+        with open(path, "rb") as file:
+            estimator = pickle.load(file)
+        if not isinstance(estimator, BaseTwoLayer):
+            raise ValueError(f"path must be of a file written by a Checkpoint. Got {os.fspath(path)!r}.")
+        return estimator
+
+    def resume(self, estimator: BaseTwoLayer) -> BaseTwoLayer:
+        """Return the estimator to fit: that of the file, or the given one if there is no file.
+
+        Parameters
+        ----------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            As it is to be fitted. `max_iter`, `n_jobs`, `verbose` and `warm_start` may differ from those of the fit in
+            the file, and are then taken over.
+
+        Returns
+        -------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            Without callbacks if it is that of the file.
+
+        Raises
+        ------
+        ValueError
+            If the file is of a fit with other parameters.
+        """
+        check_parameters(self)
+        if not Path(self.path).exists():
+            return estimator
+        saved = self.load(self.path)
+        if type(saved) is not type(estimator):
+            raise ValueError(f"estimator must be a {type(saved).__name__}, as in {self.path}. Got {estimator}.")
+        wanted, found = estimator.get_params(), saved.get_params()
+        for name in sorted((wanted.keys() | found.keys()) - {*FREE_PARAMETERS}):
+            if not _same(wanted.get(name), found.get(name)):
+                raise ValueError(
+                    f"{name} must be {found.get(name)!r}, as in {self.path}. Got {wanted.get(name)!r}. "
+                    "Remove the file to start afresh."
+                )
+        return saved.set_params(**{name: wanted[name] for name in FREE_PARAMETERS})
+
+    # ------------------------------------------------------------------ what is called during a fit
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Check that the fit can be gone on with, and start to count."""
+        check_parameters(self)
+        if not isinstance(estimator, BaseTwoLayer):
+            raise ValueError(f"A Checkpoint must be set on the network itself. Got {type(estimator).__name__}.")
+        if estimator.n_init > 1:
+            raise ValueError(f"n_init must be 1 where a Checkpoint is set. Got {estimator.n_init}.")
+        while context.parent is not None:
+            context = context.parent
+            if not context.sequential_subtasks:
+                raise ValueError(
+                    f"A Checkpoint needs a fit of its own. Got one of many in {context.estimator_name}, which would "
+                    f"all write to {self.path}."
+                )
+        self._restart_count()
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Do nothing: `on_state` is called as well."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_state(self, estimator_now: Callable[[], BaseTwoLayer]) -> None:
+        """Write the file if it is time to."""
+        self._n_iter += 1
+        if self._n_iter >= self.every_n_iter and time.monotonic() - self._time >= self.every_seconds:
+            self._write(estimator_now())
+            self._restart_count()
+
+    def _restart_count(self) -> None:
+        self._n_iter, self._time = 0, time.monotonic()
+
+    def _write(self, estimator: BaseTwoLayer) -> None:
+        path = Path(self.path)
+        unfinished = path.with_name(f"{path.name}.tmp")  # in the same folder, so that it can replace the file at once
+        with open(unfinished, "wb") as file:
+            pickle.dump(estimator, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two parameters are equal; what has parameters or a state of its own counts by its type."""
+    return type(one) is type(other) and (one == other or not isinstance(one, Number | str | dict | None))

@@ -1,0 +1,109 @@
+"""What does a fit leave in an estimator: the attributes, and what predicts with them."""
+
+from abc import ABCMeta, abstractmethod
+from typing import Any, Self
+
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from ._typing import Array
+from .activations import ACTIVATIONS
+from .callback_support import CallbackSupportMixin, without_callbacks
+from .data import Targets, check_rows
+from .network import Weights, pack, predict_raw
+from .penalty import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
+from .persistence import Portable
+from .scaling import RunningScaling, Scaling
+from .solvers import Solver
+from .training import FitState, Outcome, Problem, Stream
+from .uncertainty import FittedPosterior, Mixture
+
+
+class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
+    """A two-layer network once it is fitted, or as far as it is."""
+
+    activation: str
+    alpha: float | str
+    warm_start: bool
+    _posterior: FittedPosterior | Mixture | None
+
+    @abstractmethod
+    def _remember_targets(self, targets: Targets) -> None:
+        """Keep what prediction needs to know of the targets."""
+
+    def _alpha(self) -> float:
+        return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
+
+    def _as_of(self, outcome: Outcome, **context: Any) -> Self:
+        """Return a copy of the estimator as if its fit had ended with this outcome, but with its state."""
+        now = without_callbacks(self)
+        now._finish(outcome, **context)
+        now._fit_state = outcome.state
+        return now
+
+    def _finish(
+        self,
+        outcome: Outcome,
+        *,
+        problem: Problem,
+        solver: Solver,
+        targets: Targets,
+        running: RunningScaling,
+        seed: int,
+    ) -> None:
+        """Keep what came of a fit."""
+        self._store(outcome, problem, solver, targets)
+        self._stream: Stream | None = None
+        if solver.supports_partial_fit:
+            theta, monitor = pack(outcome.weights(problem.shape)).astype(problem.dtype), outcome.monitor
+            weight = problem.train.total_weight
+            self._stream = Stream(running, problem.scaling, weight, theta, type(solver), None, monitor, seed)
+
+    def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
+        """Set the fitted attributes, all of them, when nothing can fail any more."""
+        monitor = outcome.monitor
+        self._remember_targets(targets)
+        self._store_weights(outcome.weights(problem.shape), problem.scaling, problem.weights_dtype)
+        self.loss_ = outcome.loss
+        self.loss_curve_ = list(monitor.loss_curve)
+        self.n_iter_ = len(self.loss_curve_)
+        self.out_activation_ = problem.loss.out_activation
+        self.alpha_: float | Array = self._alpha()
+        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
+            delattr(self, name)  # of an earlier fit
+        for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
+            setattr(self, name, value)
+        self.solver_ = clone(solver)  # the caller's own object may change
+        self._activation = self.activation  # so may the parameter
+        if problem.validation is not None:
+            self.validation_loss_curve_ = list(monitor.validation_loss_curve)
+        elif hasattr(self, "validation_loss_curve_"):
+            del self.validation_loss_curve_  # of an earlier fit
+        self._fit_state: FitState | None = outcome.state if self.warm_start else None
+
+    def _store_weights(self, weights: Weights, scaling: Scaling, dtype: Any) -> None:
+        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(weights))
+        self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
+        self.n_outputs_, self.n_layers_ = len(b2), 3
+
+    def _raw_prediction(self, X: Any) -> Array:
+        """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
+        check_is_fitted(self, "coefs_")  # n_features_in_ is there after a fit that failed, too
+        X = check_rows(self, X, reset=False)
+        (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
+        return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
+
+    def _predictive_covariance(self, X: Any) -> Array:
+        """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
+        check_is_fitted(self, "coefs_")
+        if self._posterior is None:
+            raise ValueError(
+                'The variance of predictions needs a fit with alpha="evidence" or "ard" ("auto" is "evidence" where '
+                f"that can be afforded). Got alpha={self.alpha!r}, and the constant penalty {self.alpha_:g} was used."
+            )
+        return self._posterior.covariance(check_rows(self, X, reset=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
