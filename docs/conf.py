@@ -55,7 +55,15 @@ html_title = "sk2layer"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "api": [], "benchmarks": [], "mathematics": [], "changelog": [], "contributing": []}
+html_sidebars = {
+    "index": [],
+    "api": [],
+    "benchmarks": [],
+    "mathematics": [],
+    "speed": [],
+    "changelog": [],
+    "contributing": [],
+}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,

@@ -23,6 +23,11 @@ class Activation(NamedTuple):
         `multiply_by_derivative(D, A)` overwrites `D` with `D * g'(Z)`, where `A = g(Z)`; `A` is used up as work space.
     second_derivative : callable
         `second_derivative(A, S)` returns `g''(Z)`, where `A = g(Z)` and `S = g'(Z)`.
+    core : callable
+        `core(Z)` overwrites `Z` with what is left of `apply` when weights have taken over the factors and the term in
+        `g(z) = shift + scale * core(slope * z)`: passes over rows that are saved where weights are given.
+    slope, scale, shift : float
+        See there.
     weight_gain, output_gain : float
         What the variance-preserving weights of a tanh network (Glorot & Bengio 2010) are multiplied by in the hidden
         and in the output layer; see `network.initial_weights`.
@@ -33,6 +38,10 @@ class Activation(NamedTuple):
     second_derivative: Callable[[Array, Array], Array]
     weight_gain: float
     output_gain: float
+    core: Callable[[Array], None]
+    slope: float = 1.0
+    scale: float = 1.0
+    shift: float = 0.0
 
 
 def _sigmoid(Z: Array) -> None:
@@ -88,8 +97,8 @@ def _no_second_derivative(A: Array, S: Array) -> Array:
 
 
 ACTIVATIONS = {
-    "sigmoid": Activation(_sigmoid, _sigmoid_derivative, _sigmoid_second_derivative, 2.0, 2.0),
-    "tanh": Activation(_tanh, _tanh_derivative, _tanh_second_derivative, 1.0, 1.0),
-    "relu": Activation(_relu, _relu_derivative, _no_second_derivative, 2.0**0.5, 1.0),
-    "identity": Activation(_identity, _identity_derivative, _no_second_derivative, 1.0, 1.0),
+    "sigmoid": Activation(_sigmoid, _sigmoid_derivative, _sigmoid_second_derivative, 2.0, 2.0, _tanh, 0.5, 0.5, 0.5),
+    "tanh": Activation(_tanh, _tanh_derivative, _tanh_second_derivative, 1.0, 1.0, _tanh),
+    "relu": Activation(_relu, _relu_derivative, _no_second_derivative, 2.0**0.5, 1.0, _relu),
+    "identity": Activation(_identity, _identity_derivative, _no_second_derivative, 1.0, 1.0, _identity),
 }

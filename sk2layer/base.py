@@ -111,7 +111,7 @@ class BaseTwoLayer(FittedTwoLayer):
     def _remembered_targets(self) -> Targets:
         """Return how the y of the last fit was encoded."""
 
-    def _reweight(self, Y: Array, targets: Targets, weight: Array | None) -> Array | None:
+    def _reweight(self, Y: Any, targets: Targets, weight: Array | None) -> Array | None:
         """Return the sample weights with what the estimator makes of them."""
         return weight
 

@@ -1,5 +1,6 @@
 """Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
 
+import itertools
 from numbers import Real
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from .data import Targets
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from .mlp import to_mlp
+from .rows import OneHot
 from .solvers import Solver
 from .solvers._parameters import choice
 from .uncertainty import moderate
@@ -56,22 +58,21 @@ class LabelTargets(Targets):
             raise ValueError("y must be one column of labels or a matrix of 0 and 1. Got several columns of labels.")
         return cls(unique_labels(column_or_1d(y, warn=True) if classes is None else classes), multilabel=False)
 
-    def encode(self, y: Any, name: str = "y") -> Array:
+    def encode(self, y: Any, name: str = "y") -> Any:
         """Return 0 and 1 for two classes or several labels, one-hot rows for several classes."""
         if self.multilabel:
             return self._encode_indicators(y, name)
         labels = column_or_1d(_check_labels(y, name))
-        unseen = set(labels.tolist()) - set(self.classes.tolist())
+        blocks = (labels[start : start + 2**16].tolist() for start in range(0, len(labels), 2**16))
+        unseen = set(itertools.chain.from_iterable(blocks)) - set(self.classes.tolist())
         if unseen:
             raise ValueError(
                 f"{name} must have labels out of {self.classes.tolist()}. Got unseen labels: {sorted(unseen, key=str)}."
             )
-        codes = np.searchsorted(self.classes, labels)
-        if self.n_outputs == 1:
-            return codes.astype(np.float64)[:, np.newaxis]
-        return np.eye(self.n_outputs)[codes]
+        codes = np.searchsorted(self.classes, labels).astype(np.min_scalar_type(len(self.classes)))
+        return codes[:, np.newaxis] if self.n_outputs == 1 else OneHot(codes, self.n_outputs)
 
-    def _encode_indicators(self, y: Any, name: str) -> Array:
+    def _encode_indicators(self, y: Any, name: str) -> Any:
         Y = _check_labels(y, name)
         Y = Y.toarray() if issparse(Y) else Y
         if Y.ndim != 2:
@@ -80,13 +81,13 @@ class LabelTargets(Targets):
             raise ValueError(f"{name} must have {self.n_outputs} columns, one for each label. Got {Y.shape[1]}.")
         if not np.isin(Y, (0.0, 1.0)).all():
             raise ValueError(f"{name} must be a matrix of 0 and 1.")
-        return Y.astype(np.float64)
+        return Y.astype(np.uint8)
 
-    def strata(self, Y: Array) -> Array | None:
+    def strata(self, Y: Any) -> Array | None:
         """Return the classes."""
         return None if self.multilabel else self.codes(Y)
 
-    def codes(self, Y: Array) -> Array:
+    def codes(self, Y: Any) -> Array:
         """Return the position of each sample's class, shape (n_samples,), from encoded targets or raw predictions."""
         return (Y[:, 0] > 0.0).astype(np.intp) if self.n_outputs == 1 else Y.argmax(axis=1)
 
@@ -440,7 +441,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     def _remember_targets(self, targets: Any) -> None:
         self.classes_, self._multilabel = targets.classes, targets.multilabel
 
-    def _reweight(self, Y: Array, targets: Any, weight: Array | None) -> Array | None:
+    def _reweight(self, Y: Any, targets: Any, weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return weight
         if targets.multilabel:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import validate_data
@@ -11,6 +12,8 @@ from sklearn.utils.validation import validate_data
 from ._typing import Array
 from .losses import Loss
 from .network import Shape, Weights
+from .rows import Selection
+from .scaling import COPY_BYTES
 
 
 class Targets(ABC):
@@ -31,11 +34,11 @@ class Targets(ABC):
     scaled: bool
 
     @abstractmethod
-    def encode(self, y: Any, name: str = "y") -> Array:
-        """Return y as a float64 matrix of shape (n_samples, n_outputs); raise ValueError if it does not fit."""
+    def encode(self, y: Any, name: str = "y") -> Any:
+        """Return y as a matrix of shape (n_samples, n_outputs), or rows of one; raise ValueError if it does not fit."""
 
     @abstractmethod
-    def strata(self, Y: Array) -> Array | None:
+    def strata(self, Y: Any) -> Array | None:
         """Return what a random split should keep the proportions of, shape (n_samples,), or None."""
 
 
@@ -43,7 +46,7 @@ class Data(NamedTuple):
     """Rows, encoded targets and weights (None is one for each), ready for an objective."""
 
     X: Any
-    Y: Array
+    Y: Any
     weight: Array | None
 
     @property
@@ -52,13 +55,17 @@ class Data(NamedTuple):
         return float(self.X.shape[0] if self.weight is None else self.weight.sum())
 
     def take(self, rows: Any) -> "Data":
-        """Return a part of the data."""
-        return Data(self.X[rows], self.Y[rows], None if self.weight is None else self.weight[rows])
+        """Return a part of the data, without a copy where X is large."""
+        large = not issparse(self.X) and self.X.nbytes > COPY_BYTES
+        rows = np.sort(rows) if large else rows
+        X = Selection(self.X, rows) if large else self.X[rows]
+        return Data(X, self.Y.take(rows, axis=0), None if self.weight is None else self.weight[rows])
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Return X as an array or csr matrix of float64 or float32 (which is kept); with `reset`, learn its columns."""
-    return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+    return X.view(np.ndarray) if isinstance(X, np.ndarray) else X  # a memmap of NumPy is slow to take rows from
 
 
 def check_weight(sample_weight: Any, n_samples: int, name: str = "sample_weight") -> Array | None:
@@ -83,7 +90,7 @@ def check_weight(sample_weight: Any, n_samples: int, name: str = "sample_weight"
     return weight
 
 
-def make_data(X: Any, Y: Array, weight: Array | None) -> Data:
+def make_data(X: Any, Y: Any, weight: Array | None) -> Data:
     """Return the data without the samples of weight zero, which are as good as absent."""
     data = Data(X, Y, weight)
     return data if weight is None or weight.all() else data.take(np.flatnonzero(weight))

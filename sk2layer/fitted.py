@@ -10,7 +10,7 @@ from ._typing import Array
 from .activations import ACTIVATIONS
 from .callback_support import CallbackSupportMixin, without_callbacks
 from .data import Targets, check_rows
-from .network import Weights, pack, predict_raw
+from .network import Weights, pack, predict_in_threads
 from .penalty import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
 from .persistence import Portable
 from .scaling import RunningScaling, Scaling
@@ -24,6 +24,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
 
     activation: str
     alpha: float | str
+    n_jobs: int | None
     warm_start: bool
     _posterior: FittedPosterior | Mixture | None
 
@@ -91,7 +92,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         check_is_fitted(self, "coefs_")  # n_features_in_ is there after a fit that failed, too
         X = check_rows(self, X, reset=False)
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
-        return predict_raw(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation])
+        return predict_in_threads(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation], self.n_jobs)
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""

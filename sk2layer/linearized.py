@@ -28,7 +28,7 @@ import numpy as np
 from ._typing import Array
 from .activations import Activation
 from .losses import Loss
-from .network import Shape, Weights, Workspace, backward, forward, forward_derivative
+from .network import Layers, Shape, Workspace, backward, forward, forward_derivative
 
 MAX_INPUTS = 1000
 """Beyond this number of inputs, mean(x x.T) is taken for the identity, which it resembles for standardised ones."""
@@ -39,29 +39,30 @@ class RowsAt(NamedTuple):
 
     Attributes
     ----------
-    X : array or other rows of shape (n_samples, n_features)
+    X1 : array or other rows of shape (n_samples, n_features + 1)
+        With a one appended to each.
     share : ndarray of shape (n_samples, 1) or (1, 1)
         Each row's share of the total weight.
-    weights, activation, loss
+    layers, activation, loss
         The network.
     work : Workspace
         For this number of rows.
     """
 
-    X: Any
+    X1: Any
     share: Array
-    weights: Weights
+    layers: Layers
     activation: Activation
     loss: Loss
     work: Workspace
 
-    def product(self, direction: Weights, out: Weights) -> None:
+    def product(self, direction: Layers, out: Layers) -> None:
         """Write what these rows contribute to the product of the Gauss-Newton matrix with a direction into `out`."""
-        X, share, weights, activation, loss, work = self
-        Z2 = forward(X, weights, activation, work)
-        R2 = forward_derivative(X, weights, activation, work, direction)
+        X1, share, layers, activation, loss, work = self
+        Z2 = forward(X1, layers, activation, work)
+        R2 = forward_derivative(X1, layers, activation, work, direction)
         D2 = np.multiply(share, loss.curvature_product(Z2, R2), dtype=Z2.dtype)
-        backward(X, weights, activation, work, D2, out)
+        backward(X1, layers, activation, work, D2, out)
 
 
 class KroneckerSum:
@@ -73,13 +74,13 @@ class KroneckerSum:
 
     def add(self, rows: RowsAt) -> "KroneckerSum":
         """Add a block of rows."""
-        Z2 = forward(rows.X, rows.weights, rows.activation, rows.work)
+        Z2 = forward(rows.X1, rows.layers, rows.activation, rows.work)
         A1 = rows.work.A1
         factor = rows.loss.curvature_factor(Z2) * np.sqrt(rows.share)[..., np.newaxis]
         slopes = np.ones_like(A1)
         rows.activation.multiply_by_derivative(slopes, A1.copy())
         for m in range(Z2.shape[1]):
-            r = slopes * (factor[:, :, m] @ rows.weights.W2.T)
+            r = slopes * (factor[:, :, m] @ rows.layers.W2.T)
             self.hidden += r.T @ r
         a = np.hstack([A1, np.ones((len(A1), 1), A1.dtype)])
         self.values += (a * rows.share).T @ a

@@ -9,16 +9,25 @@ Conventions, with n samples in rows, d features, h hidden units and k outputs:
     D1 (n, h)   = (D2 @ W2.T) * g'(Z1)             dW1 = X.T  @ D1     db1 = D1.sum(0)
 
 All parameters live in one flat vector theta, in the order W1, b1, W2, b2: each layer with its biases is then one matrix
-of n_inputs + 1 rows. The named arrays are views into it. `X` is an array or anything else with `.dot(B, out)` and `.T`.
+of n_inputs + 1 rows. The named arrays are views into it.
+
+The passes over many rows take X with a one appended to each, and the hidden layer as the one matrix V1 = [W1; b1]:
+
+    Z1 = [X 1] @ V1         dV1 = [dW1; db1] = [X 1].T @ D1
+
+so that the biases cost no pass of their own over (n, h). `X1` is such an array, or anything else with `.dot(B, out)`
+and `.T`.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._typing import Array
 from .activations import Activation
+from .threads import PASS_OPERATIONS, ThreadMap, one_blas_thread, thread_budget
 
 
 class Weights(NamedTuple):
@@ -26,6 +35,14 @@ class Weights(NamedTuple):
 
     W1: Array
     b1: Array
+    W2: Array
+    b2: Array
+
+
+class Layers(NamedTuple):
+    """The same with the hidden layer in one matrix, V1 = [W1; b1] of shape (d + 1, h)."""
+
+    V1: Array
     W2: Array
     b2: Array
 
@@ -47,6 +64,12 @@ class Shape(NamedTuple):
         d, h, k = self
         i, j, m = d * h, (d + 1) * h, (d + 1) * h + h * k
         return Weights(theta[:i].reshape(d, h), theta[i:j], theta[j:m].reshape(h, k), theta[m:])
+
+    def layers(self, theta: Array) -> "Layers":
+        """Return views of the flat vector theta as the passes over rows use it."""
+        d, h, k = self
+        j, m = (d + 1) * h, (d + 1) * h + h * k
+        return Layers(theta[:j].reshape(d + 1, h), theta[j:m].reshape(h, k), theta[m:])
 
     def is_weight(self) -> Array:
         """Return 1 for each weight and 0 for each bias, shape (n_parameters,): what the penalty applies to."""
@@ -72,20 +95,26 @@ def average(networks: Sequence[Weights]) -> Weights:
 
 
 class Workspace(NamedTuple):
-    """What a pass over a block of rows writes into; reused from block to block."""
+    """What a pass over a block of rows writes into, reused from block to block; and ones, to sum over rows with."""
 
     A1: Array
     Z2: Array
     D1: Array
+    ones: Array
 
     @classmethod
     def empty(cls, n_rows: int, shape: Shape, dtype: Any) -> "Workspace":
         """Return an uninitialised work space for `n_rows` rows."""
         _, h, k = shape
-        return cls(*(np.empty((n_rows, width), dtype) for width in (h, k, h)))
+        A1, Z2, D1 = (np.empty((n_rows, width), dtype) for width in (h, k, h))
+        return cls(A1, Z2, D1, np.ones(n_rows, dtype))
+
+    def head(self, n_rows: int) -> "Workspace":
+        """Return the part for fewer rows."""
+        return Workspace(*(array[:n_rows] for array in self))
 
 
-def forward(X: Any, weights: Weights, activation: Activation, work: Workspace) -> Array:
+def forward(X1: Any, layers: Layers, activation: Activation, work: Workspace) -> Array:
     """Compute the raw prediction Z2 of a block of rows; `work` keeps A1 and Z2.
 
     Returns
@@ -93,41 +122,39 @@ def forward(X: Any, weights: Weights, activation: Activation, work: Workspace) -
     Z2 : ndarray of shape (n_samples, n_outputs)
         The array `work.Z2`.
     """
-    W1, b1, W2, b2 = weights
-    A1, Z2, _ = work
-    X.dot(W1, out=A1)
-    A1 += b1
+    V1, W2, b2 = layers
+    A1, Z2, _, _ = work
+    X1.dot(V1, out=A1)
     activation.apply(A1)
     A1.dot(W2, out=Z2)
     Z2 += b2
     return Z2
 
 
-def backward(X: Any, weights: Weights, activation: Activation, work: Workspace, D2: Array, gradient: Weights) -> None:
+def backward(X1: Any, layers: Layers, activation: Activation, work: Workspace, D2: Array, gradient: Layers) -> None:
     """Write the gradient that belongs to the output delta D2 into `gradient`; uses up `work.A1` of `forward`."""
-    A1, _, D1 = work
+    A1, _, D1, ones = work
     A1.T.dot(D2, out=gradient.W2)
-    D2.sum(axis=0, out=gradient.b2)
-    D2.dot(weights.W2.T, out=D1)
+    ones.dot(D2, out=gradient.b2)
+    D2.dot(layers.W2.T, out=D1)
     activation.multiply_by_derivative(D1, A1)
-    X.T.dot(D1, out=gradient.W1)
-    D1.sum(axis=0, out=gradient.b1)
+    X1.T.dot(D1, out=gradient.V1)
 
 
-def forward_derivative(X: Any, weights: Weights, activation: Activation, work: Workspace, direction: Weights) -> Array:
+def forward_derivative(X1: Any, layers: Layers, activation: Activation, work: Workspace, direction: Layers) -> Array:
     """Return the derivative of the raw prediction in a direction, shape (n_samples, n_outputs), after `forward`.
 
-    It is what Pearlmutter (1994) calls the R-operator: V1, c1, V2 and c2 being the direction's arrays,
+    It is what Pearlmutter (1994) calls the R-operator: U1, U2 and c2 being the direction's arrays,
 
-        R1 = (X @ V1 + c1) * g'(Z1)        R2 = R1 @ W2 + A1 @ V2 + c2
+        R1 = ([X 1] @ U1) * g'(Z1)        R2 = R1 @ W2 + A1 @ U2 + c2
     """
-    A1, _, R1 = work
-    X.dot(direction.W1, out=R1)
-    R1 += direction.b1
+    A1, _, R1, _ = work
+    U1, U2, c2 = direction
+    X1.dot(U1, out=R1)
     activation.multiply_by_derivative(R1, A1.copy())
-    R2 = R1 @ weights.W2
-    R2 += A1 @ direction.W2
-    R2 += direction.b2
+    R2 = R1 @ layers.W2
+    R2 += A1 @ U2
+    R2 += c2
     return R2
 
 
@@ -163,10 +190,11 @@ def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generat
     return theta
 
 
-PREDICT_BYTES = 2**19
+PREDICT_BYTES = 2**18  # hidden values of so many rows that they stay within a second-level cache
+FEW_ROWS = 64  # not worth any preparation
 
 
-def predict_raw(X: Any, weights: Weights, activation: Activation) -> Array:
+def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int = 1) -> Array:
     """Return the raw predictions for all rows of X, in the floating type of the weights, block by block.
 
     Parameters
@@ -177,19 +205,58 @@ def predict_raw(X: Any, weights: Weights, activation: Activation) -> Array:
         In the units of X.
     activation : Activation
         The hidden activation.
+    n_threads : int
+        The number of threads that share the blocks; the result does not depend on it.
 
     Returns
     -------
     Z2 : ndarray of shape (n_samples, n_outputs)
     """
     W1, b1, W2, b2 = weights
-    Z2 = np.empty((X.shape[0], len(b2)), W1.dtype)
-    n_rows = max(64, PREDICT_BYTES // (W1.itemsize * sum(W1.shape)))
-    for start in range(0, X.shape[0], n_rows):
-        rows = slice(start, start + n_rows)
-        A1 = X[rows].astype(W1.dtype, copy=False) @ W1
-        A1 += b1
+    if X.shape[0] <= FEW_ROWS:
+        A1 = X.astype(W1.dtype, copy=False) @ W1 + b1
         activation.apply(A1)
-        A1.dot(W2, out=Z2[rows])
+        return A1 @ W2 + b2
+    Z2 = np.empty((X.shape[0], len(b2)), W1.dtype)
+    n_rows = max(FEW_ROWS, PREDICT_BYTES // (W1.itemsize * sum(W1.shape)))
+    # Given weights can take over all of the activation but its core.
+    V1, W2, b2 = np.vstack([W1, b1]) * activation.slope, W2 * activation.scale, b2 + activation.shift * W2.sum(axis=0)
+
+    def predict(part: slice) -> None:
+        _predict_rows(X[part], V1, activation.core, W2, n_rows, Z2[part])
+
+    n_blocks = -(-len(Z2) // n_rows)
+    bounds = np.linspace(0, n_blocks, min(n_threads, n_blocks) + 1).astype(int) * n_rows
+    ThreadMap(n_threads)(predict, [slice(*part) for part in itertools.pairwise(bounds.tolist())])
     Z2 += b2
     return Z2
+
+
+def predict_in_threads(X: Any, weights: Weights, activation: Activation, n_jobs: int | None) -> Array:
+    """Return what `predict_raw` does, with the rows shared among the threads that `n_jobs` allows where it pays."""
+    if X.shape[0] * weights.W1.size < PASS_OPERATIONS:
+        return predict_raw(X, weights, activation)
+    n_threads = thread_budget(n_jobs)
+    with one_blas_thread():
+        return predict_raw(X, weights, activation, n_threads)
+
+
+def _predict_rows(X: Any, V1: Array, core: Callable[[Array], None], W2: Array, n_rows: int, Z2: Array) -> None:
+    n_rows = min(n_rows, len(Z2))
+    X1, A1 = np.ones((n_rows, len(V1)), V1.dtype), np.empty((n_rows, V1.shape[1]), V1.dtype)
+    for start in range(0, len(Z2), n_rows):
+        rows = slice(start, start + n_rows)
+        n = len(Z2[rows])
+        _hidden_inputs(X[rows], V1, X1[:n], A1[:n])
+        core(A1[:n])
+        A1[:n].dot(W2, out=Z2[rows])
+
+
+def _hidden_inputs(X: Any, V1: Array, X1: Array, Z1: Array) -> None:
+    """Write Z1 of an array of rows, for which `X1` is work space, or of a sparse matrix."""
+    if isinstance(X, np.ndarray):
+        X1[:, :-1] = X
+        X1.dot(V1, out=Z1)
+    else:
+        Z1[...] = X @ V1[:-1]
+        Z1 += V1[-1]

@@ -14,20 +14,23 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._typing import Array, Rows
 from .activations import Activation
 from .gauss_newton import Block, CurvatureSum, Inputs, choose_form
 from .linearized import MAX_INPUTS, Eigen, KroneckerApproximation, KroneckerSum, RowsAt
 from .losses import Loss
-from .network import Shape, Weights, Workspace, backward, forward
-from .threads import ThreadMap
+from .network import Layers, Shape, Weights, Workspace, backward, forward
+from .rows import as_rows
+from .threads import PASS_OPERATIONS, ThreadMap
 
-BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache
+BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache,
+WIDE_ROWS, WIDE_BYTES = 256, 2**22  # but so many rows make products that are worth it, up to this size
+CHUNK_BYTES = 2**20  # what is gathered at a time of rows in random order, for as many mini-batches as it holds
 INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
-LANE_OPERATIONS = 2**18  # rows times parameters whose second derivatives are worth a thread of their own,
-PASS_OPERATIONS = 2**22  # and of which threads share a single pass
+LANE_OPERATIONS = 2**18  # rows times parameters whose second derivatives are worth a thread of their own
 MAX_LANES = 8  # the same whatever the number of threads: it determines the order of summation
 
 
@@ -37,6 +40,7 @@ class Lane:
     def __init__(self, rows: slice, shape: Shape, dtype: Any) -> None:
         self.rows, self.shape, self.dtype = rows, shape, dtype
         self._workspaces: dict[int, Workspace] = {}
+        self._inputs = np.ones((0, shape.n_features + 1), dtype)
 
     @cached_property
     def curvature_sum(self) -> CurvatureSum:
@@ -46,8 +50,16 @@ class Lane:
     def workspace(self, n_rows: int) -> Workspace:
         """Return the work space for the passes over a block."""
         if n_rows not in self._workspaces:
-            self._workspaces[n_rows] = Workspace.empty(n_rows, self.shape, self.dtype)
+            larger = next((work for size, work in self._workspaces.items() if size > n_rows), None)
+            work = larger.head(n_rows) if larger else Workspace.empty(n_rows, self.shape, self.dtype)
+            self._workspaces[n_rows] = work
         return self._workspaces[n_rows]
+
+    def inputs(self, n_rows: int) -> Array:
+        """Return work space for a block of inputs with a one appended to each row."""
+        if n_rows > len(self._inputs):
+            self._inputs = np.ones((n_rows, self.shape.n_features + 1), self.dtype)
+        return self._inputs[:n_rows]
 
 
 class Objective:
@@ -56,7 +68,7 @@ class Objective:
     Parameters
     ----------
     X : array or other rows of shape (n_samples, n_features)
-        Anything with `shape`, `X[rows]`, and on that `.dot(B, out)` and `.T`.
+        An array, or rows as `rows` describes them.
     Y : ndarray of shape (n_samples, n_outputs)
         The encoded targets.
     sample_weight : ndarray of shape (n_samples,) or None
@@ -85,6 +97,7 @@ class Objective:
         n_threads: int = 1,
     ) -> None:
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
+        self._rows = as_rows(X)
         self.shape, self.activation, self.loss = shape, activation, loss
         self.dtype = np.dtype(dtype)
         self.penalty = penalty.astype(self.dtype)
@@ -130,8 +143,57 @@ class Objective:
         for value, part in self._map_lanes(lambda lane, part: self._lane_gradient(theta, lane, part, scale), rows):
             total += value
             gradient += part
-        gradient += self.penalty * theta * (1.0 / self.weight_sum)
+        gradient += self._penalty_gradient(theta)
         return total * scale + self._penalty_value(theta), gradient.astype(self.dtype, copy=False)
+
+    def batch_gradients(self, theta: Array, size: int, order: NDArray[np.intp] | None = None) -> Iterator[Array]:
+        """Yield the gradient on one mini-batch after the other, each at what theta has become by then.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_parameters,)
+            The weights and biases; may change in place from one gradient to the next.
+        size : int
+            The rows of a batch.
+        order : ndarray of int, optional
+            The rows to take, in their order; None takes all as they come.
+
+        Yields
+        ------
+        gradient : ndarray of shape (n_parameters,)
+            That of `value_and_gradient` on these rows; the next one overwrites it.
+        """
+        n_rows = self.n_samples if order is None else len(order)
+        parts = (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
+        if size > 4 * self.block_rows:
+            for part in parts:
+                yield self.value_and_gradient(theta, part if order is None else order[part])[1]
+            return
+        lane, gradient, penalty = self._lanes[0], np.empty_like(theta), np.empty_like(theta)
+        layers, out = self.shape.layers(theta), self.shape.layers(gradient)
+        strength = self.penalty * (1.0 / self.weight_sum)
+        for X1, Y, scale in self._gathered_batches(size, order):
+            work = lane.workspace(len(Y))
+            D2 = self.loss.delta(Y, forward(X1, layers, self.activation, work))
+            D2 *= scale
+            backward(X1, layers, self.activation, work, D2, out)
+            gradient += np.multiply(strength, theta, out=penalty)
+            yield gradient
+
+    def _gathered_batches(self, size: int, order: NDArray[np.intp] | None) -> Iterator[tuple[Any, Array, Any]]:
+        """Yield [X 1], Y and what multiplies the output delta of each batch, gathering as many as a chunk holds."""
+        n_rows = self.n_samples if order is None else len(order)
+        batch_bytes = size * self.dtype.itemsize * (self.shape.n_features + 1)
+        chunk_rows = size * max(1, CHUNK_BYTES // batch_bytes)
+        for start in range(0, n_rows, chunk_rows):
+            stop = min(start + chunk_rows, n_rows)
+            rows = slice(start, stop) if order is None else order[start:stop]
+            X1, Y = self._rows.with_one(rows, self._lanes[0].inputs), self.Y[rows]
+            weight = None if self.sample_weight is None else self.sample_weight[rows, np.newaxis]
+            for first in range(0, stop - start, size):
+                part = slice(first, min(first + size, stop - start))
+                scale = 1.0 / self._total_weight(part)
+                yield X1[part], Y[part], scale if weight is None else scale * weight[part]
 
     def gauss_newton(self, theta: Array) -> tuple[float, Array, Array]:
         """Return J, its gradient and its generalised Gauss-Newton matrix at theta.
@@ -212,13 +274,13 @@ class Objective:
             return sum(self._block_value(theta, lane, block) for block in self._blocks(rows, self.block_rows))
 
     def _lane_gradient(self, theta: Array, lane: Lane, rows: Rows, scale: float) -> tuple[float, Array]:
-        gradient, total = None, 0.0
+        layers, part = self.shape.layers(theta), np.empty_like(theta)
+        total, gradient, out = 0.0, np.zeros(self.n_parameters), self.shape.layers(part)
         with np.errstate(over="ignore", invalid="ignore"):
             for block in self._blocks(rows, self.block_rows):
-                value, part = self._block_value_and_gradient(theta, lane, block, scale)
-                total += value
-                gradient = part if gradient is None else np.add(gradient, part, dtype=np.float64)
-        return total, np.asarray(gradient)
+                total += self._block_value_and_gradient(layers, lane, block, scale, out)
+                gradient += part
+        return total, gradient
 
     def _lane_curvature(self, theta: Array, lane: Lane, *, exact: bool) -> CurvatureSum:
         total = lane.curvature_sum
@@ -230,7 +292,7 @@ class Objective:
 
     def _lane_product(self, theta: Array, vector: Array, lane: Lane, rows: Rows) -> Array:
         total, part = np.zeros(self.n_parameters), np.empty(self.n_parameters, self.dtype)
-        direction, out = (self.shape.unpack(array) for array in (vector.astype(self.dtype, copy=False), part))
+        direction, out = (self.shape.layers(array) for array in (vector.astype(self.dtype, copy=False), part))
         for block in self._blocks(rows, self.block_rows):
             self._rows_at(theta, lane, block).product(direction, out)
             total += part
@@ -243,11 +305,11 @@ class Objective:
         return total
 
     def _rows_at(self, theta: Array, lane: Lane, rows: slice) -> RowsAt:
-        X, weights = self.X[rows], self.shape.unpack(theta)
-        return RowsAt(X, self.share(rows), weights, self.activation, self.loss, lane.workspace(X.shape[0]))
+        X1, work = self._rows.with_one(rows, lane.inputs), lane.workspace(rows.stop - rows.start)
+        return RowsAt(X1, self.share(rows), self.shape.layers(theta), self.activation, self.loss, work)
 
     def _gradient(self, theta: Array, total: CurvatureSum) -> Array:
-        return total.gradient() + self.penalty * theta * (1.0 / self.weight_sum)
+        return total.gradient() + self._penalty_gradient(theta)
 
     def _penalized(self, matrix: Array) -> Array:
         matrix.flat[:: self.n_parameters + 1] += self.penalty / self.weight_sum
@@ -299,17 +361,17 @@ class Objective:
         return (self.sample_weight[rows] / self.weight_sum)[:, np.newaxis]
 
     def _block_value(self, theta: Array, lane: Lane, rows: Rows) -> float:
-        Y = self.Y[rows]
-        Z2 = forward(self.X[rows], self.shape.unpack(theta), self.activation, lane.workspace(len(Y)))
+        X1, Y = self._rows.with_one(rows, lane.inputs), self.Y[rows]
+        Z2 = forward(X1, self.shape.layers(theta), self.activation, lane.workspace(len(Y)))
         return self._weighted_sum(self.loss.losses(Y, Z2), rows)
 
-    def _block_value_and_gradient(self, theta: Array, lane: Lane, rows: Rows, scale: float) -> tuple[float, Array]:
-        X, Y, weights = self.X[rows], self.Y[rows], self.shape.unpack(theta)
-        work, gradient = lane.workspace(len(Y)), np.empty_like(theta)
-        losses, D2 = self.loss.losses_and_delta(Y, forward(X, weights, self.activation, work))
+    def _block_value_and_gradient(self, layers: Layers, lane: Lane, rows: Rows, scale: float, out: Layers) -> float:
+        X1, Y = self._rows.with_one(rows, lane.inputs), self.Y[rows]
+        work = lane.workspace(len(Y))
+        losses, D2 = self.loss.losses_and_delta(Y, forward(X1, layers, self.activation, work))
         D2 *= scale if self.sample_weight is None else scale * self.sample_weight[rows, np.newaxis]
-        backward(X, weights, self.activation, work, D2, self.shape.unpack(gradient))
-        return self._weighted_sum(losses, rows), gradient
+        backward(X1, layers, self.activation, work, D2, out)
+        return self._weighted_sum(losses, rows)
 
     def _weighted_sum(self, losses: Array, rows: Rows) -> float:
         if self.sample_weight is None:
@@ -326,6 +388,9 @@ class Objective:
     def _penalty_value(self, theta: Array) -> float:
         return 0.5 * float(np.dot(self.penalty * theta, theta)) / self.weight_sum
 
+    def _penalty_gradient(self, theta: Array) -> Array:
+        return self.penalty * (1.0 / self.weight_sum) * theta
+
     def _blocks(self, rows: Rows, size: int) -> Iterator[Any]:
         if isinstance(rows, np.ndarray):
             yield from (rows[i : i + size] for i in range(0, len(rows), size))
@@ -337,7 +402,8 @@ class Objective:
 def _block_rows(shape: Shape, itemsize: int, *, dense: bool) -> int:
     d, h, k = shape
     if dense:
-        return max(64, BLOCK_BYTES // (itemsize * (d + 2 * h + 2 * k)))
+        row_bytes = itemsize * (d + 2 * h + 2 * k)
+        return max(64, BLOCK_BYTES // row_bytes, min(WIDE_ROWS, WIDE_BYTES // row_bytes))
     return max(64, SPARSE_BLOCK_BYTES // (itemsize * 2 * (h + k)))
 
 

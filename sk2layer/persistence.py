@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .evidence import Pair
+from .moments import Moments
 from .monitor import Monitor
 from .network import Weights
 from .scaling import RunningScaling, Scaling
@@ -23,7 +24,7 @@ from .version import VERSION
 KIND = "_kind"
 
 RECORDS: dict[str, type[Any]] = {
-    record.__name__: record for record in (FitState, FittedPosterior, Mixture, Pair, Scaling, Stream, Weights)
+    record.__name__: record for record in (FitState, FittedPosterior, Mixture, Moments, Pair, Scaling, Stream, Weights)
 }
 """Named tuples."""
 

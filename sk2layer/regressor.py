@@ -39,15 +39,16 @@ class RealTargets(Targets):
         Y = Y.reshape(len(Y), -1)
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
-        return Y
+        return Y.view(np.ndarray)  # a memmap of NumPy is slow to take rows from
 
-    def strata(self, Y: Array) -> None:
+    def strata(self, Y: Any) -> None:
         """Return None: numbers have no classes."""
         return None
 
 
 def _check_numbers(y: Any, name: str) -> Array:
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    dtypes = [np.float64, np.float32]
+    y = check_array(y, ensure_2d=False, dtype=dtypes, input_name=name, ensure_min_samples=0)
     if y.ndim not in (1, 2):
         raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs). Got {y.shape}.")
     return y

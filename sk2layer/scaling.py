@@ -5,16 +5,21 @@ the data are zero. Since both layers are affine, weights for standardised data a
 raw data (`Scaling.fold_out`), and the reverse (`Scaling.fold_in`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.preprocessing import StandardScaler
 
-from ._typing import Array, Rows
+from ._typing import Array
+from .moments import Moments
 from .network import Weights
+from .rows import KeptRows, StandardizedDense, StandardizedSparse, TargetRows
 
-COPY_BYTES = 2**24  # dense X up to 16 MiB is standardised once into a copy, larger X block by block in every pass
+COPY_BYTES = 2**24
+"""Dense X, and Y, up to 16 MiB is standardised once into a copy, larger ones block by block in every pass."""
+
+BLOCK_BYTES = 2**21
+"""What is taken into the running means and spreads at a time."""
 
 
 class Scaling(NamedTuple):
@@ -42,12 +47,13 @@ class Scaling(NamedTuple):
             return StandardizedSparse(X, self.x_mean, _inverse(self.x_spread))
         if not self.x_mean.any() and (self.x_spread == 1.0).all():
             return X
-        rows = StandardizedDense(X, self.x_mean, self.x_spread)
-        return rows[:] if X.nbytes <= COPY_BYTES else rows
+        rows = StandardizedDense(X, self.x_mean, _inverse(self.x_spread))
+        return KeptRows(rows) if X.nbytes <= COPY_BYTES else rows
 
-    def targets(self, Y: Array) -> Array:
-        """Return Y standardised, shape (n_samples, n_outputs)."""
-        return StandardizedDense(Y, self.y_mean, self.y_spread)[:]
+    def targets(self, Y: Any, dtype: Any) -> Any:
+        """Return Y standardised, as an array or as something that standardises the rows that are asked of it."""
+        rows = TargetRows(Y, self.y_mean, _inverse(self.y_spread), dtype)
+        return rows[:] if Y.nbytes <= COPY_BYTES else rows
 
     def fold_out(self, weights: Weights) -> Weights:
         """Turn weights for standardised data into the equal weights for raw data (in float64)."""
@@ -67,18 +73,20 @@ class RunningScaling:
     """The scaling of all data seen so far, batch by batch; a fit is the case of one pass over its own data."""
 
     def __init__(self) -> None:
-        self.x = StandardScaler(copy=False, with_mean=False)
-        self.y = StandardScaler(copy=False, with_mean=False)
+        self.x: Moments | None = None
+        self.y: Moments | None = None
 
-    def update(self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int = 16384) -> "RunningScaling":
+    def update(
+        self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int | None = None
+    ) -> "RunningScaling":
         """Take in more data, in blocks of `n_rows`; Y is None where targets are not scaled (classes)."""
+        n_rows = n_rows or (16384 if issparse(X) else max(256, BLOCK_BYTES // (8 * X.shape[1])))
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 weight = None if sample_weight is None else sample_weight[rows]
-                self.x.partial_fit(X[rows], sample_weight=weight)
-                if Y is not None:
-                    self.y.partial_fit(Y[rows], sample_weight=weight)
+                self.x = _merged(self.x, Moments.of(X[rows], weight))
+                self.y = None if Y is None else _merged(self.y, Moments.of(Y[rows], weight))
         return self
 
     def scaling(self, n_outputs: int) -> Scaling:
@@ -89,22 +97,25 @@ class RunningScaling:
         ValueError
             If the spread of a column is not a finite number.
         """
-        identity = Scaling.identity(self.x.n_features_in_, n_outputs)
-        x = _mean_and_spread(self.x, "X")
-        y = _mean_and_spread(self.y, "y") if hasattr(self.y, "mean_") else identity[2:]
-        return Scaling(*x, *y)
+        x_mean, x_spread = _mean_and_spread(cast(Moments, self.x), "X")
+        _, _, *identity = Scaling.identity(len(x_mean), n_outputs)
+        return Scaling(x_mean, x_spread, *(identity if self.y is None else _mean_and_spread(self.y, "y")))
 
 
-def _mean_and_spread(scaler: StandardScaler, name: str) -> tuple[Array, Array]:
-    spread = np.sqrt(np.maximum(scaler.var_, 0.0))  # the weighted variance of a constant may be rounded below 0
+def _merged(seen: Moments | None, new: Moments) -> Moments:
+    return new if seen is None else seen.merge(new)
+
+
+def _mean_and_spread(moments: Moments, name: str) -> tuple[Array, Array]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = moments.spread()
     if not np.isfinite(spread).all():
         column = int(np.flatnonzero(~np.isfinite(spread))[0])
         raise ValueError(
             f"Column {column} of {name} spreads too widely to be standardised: its variance is not a finite float64. "
             "Rescale it."
         )
-    constant = scaler.scale_ != spread  # what StandardScaler finds constant within rounding, it scales by 1 instead
-    return scaler.mean_, np.where(constant, 0.0, spread)
+    return moments.mean, spread
 
 
 def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:
@@ -123,59 +134,3 @@ def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:
 
 def _inverse(spread: Array) -> Array:
     return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0.0)
-
-
-class StandardizedDense:
-    """A dense matrix of which any rows can be had standardised, as a new array of the same floating type."""
-
-    def __init__(self, X: Array, mean: Array, spread: Array) -> None:
-        self.X = X
-        self.mean = mean.astype(X.dtype)
-        self.inverse_spread = _inverse(spread).astype(X.dtype)
-        self.shape = X.shape
-
-    def __getitem__(self, rows: Rows) -> Array:
-        block = self.X[rows] - self.mean
-        block *= self.inverse_spread
-        return block
-
-
-class StandardizedSparse:
-    """A sparse matrix that multiplies as if it were standardised, (X - 1 mean.T) / spread, without being formed."""
-
-    def __init__(self, X: Any, mean: Array, inverse_spread: Array) -> None:
-        self.X = X
-        self.mean = mean.astype(X.dtype)
-        self.inverse_spread = inverse_spread.astype(X.dtype)
-        self.shape = X.shape
-
-    def __getitem__(self, rows: Rows) -> "StandardizedSparse":
-        return StandardizedSparse(self.X[rows], self.mean, self.inverse_spread)
-
-    def toarray(self) -> Array:
-        """Return the standardised rows as a dense array: for a block of them."""
-        return (self.X.toarray() - self.mean) * self.inverse_spread
-
-    @property
-    def T(self) -> "_TransposedStandardizedSparse":
-        """The transpose, which multiplies as well."""
-        return _TransposedStandardizedSparse(self)
-
-    def dot(self, B: Array, out: Array) -> Array:
-        """Write the product with B, shape (n_features, m), into `out`, shape (n_samples, m)."""
-        scaled = B * self.inverse_spread[:, np.newaxis]
-        out[...] = self.X @ scaled
-        out -= self.mean @ scaled
-        return out
-
-
-class _TransposedStandardizedSparse:
-    def __init__(self, rows: StandardizedSparse) -> None:
-        self.rows = rows
-
-    def dot(self, D: Array, out: Array) -> Array:
-        """Write the product with D, shape (n_samples, m), into `out`, shape (n_features, m)."""
-        out[...] = self.rows.X.T @ D
-        out -= np.outer(self.rows.mean, D.sum(axis=0))
-        out *= self.rows.inverse_spread[:, np.newaxis]
-        return out

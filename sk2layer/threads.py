@@ -15,6 +15,9 @@ from typing import Any
 from joblib import cpu_count, effective_n_jobs
 from threadpoolctl import ThreadpoolController
 
+PASS_OPERATIONS = 2**22
+"""Rows times parameters from which on threads share a single pass over the rows."""
+
 _lock = threading.Lock()
 _held: list[Any] = []  # the limit in force, once for each fit under way: only the first sets it, the last lifts it
 
@@ -35,10 +38,10 @@ def thread_budget(n_jobs: int | None, n_processes: int = 1) -> int:
         How many processes share the budget.
     """
     if n_jobs is None:
-        threads = max((library["num_threads"] for library in _controller().info()), default=1)
+        threads = max((library.num_threads for library in _controller().lib_controllers), default=1)
     else:
         threads = effective_n_jobs(n_jobs)
-    return max(1, min(threads, cpu_count()) // n_processes)
+    return 1 if threads == 1 else max(1, min(threads, cpu_count()) // n_processes)
 
 
 @contextmanager

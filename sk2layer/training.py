@@ -69,7 +69,7 @@ class Problem:
     def _standardize(self, data: Data) -> Data:
         return Data(
             self.scaling.rows(data.X.astype(self.dtype, copy=False)),
-            self.scaling.targets(data.Y).astype(self.dtype),
+            self.scaling.targets(data.Y, self.dtype),
             data.weight,
         )
 

@@ -19,9 +19,9 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 # A module imports from earlier lines only.
 HOUSE = [
     {"_typing", "callback_support", "solvers", "threads", "version"},
-    {"activations", "losses"},
+    {"activations", "losses", "moments"},
     {"bounds"},
-    {"network"},
+    {"network", "rows"},
     {"gauss_newton", "linearized"},
     {"scaling", "objective"},
     {"posterior", "response", "monitor"},

@@ -140,7 +140,7 @@ def test_identity_folds_nothing(X, Y, weights):
     assert_close(identity.fold_out(weights), weights, 0.0)
     assert_close(identity.fold_in(weights), weights, 0.0)
     assert identity.rows(X) is X
-    np.testing.assert_array_equal(identity.targets(Y), Y)
+    np.testing.assert_array_equal(identity.targets(Y, np.float64), Y)
 
 
 def test_rescaled_weights_are_the_same_function(X, Y, weights):
@@ -168,10 +168,23 @@ def test_sparse_rows_multiply_as_the_dense_ones_do(rows, convert, rng, X):
     X[:, 1] = 0.0
     scaling = scaling_of(X)
     dense, sparse = scaling.rows(X)[rows], scaling.rows(convert(X))[rows]
-    B, D = rng.normal(size=(N_FEATURES, 5)), rng.normal(size=(len(dense), 5))
+    B, D = rng.normal(size=(N_FEATURES + 1, 5)), rng.normal(size=(len(dense), 5))
     assert sparse.shape == dense.shape
-    np.testing.assert_allclose(sparse.dot(B, out=np.empty((len(dense), 5))), dense @ B, atol=1e-10)
-    np.testing.assert_allclose(sparse.T.dot(D, out=np.empty((N_FEATURES, 5))), dense.T @ D, atol=1e-10)
+    np.testing.assert_allclose(sparse.toarray(), dense, atol=1e-10)
+    with_one, expected = scaling.rows(convert(X)).with_one(rows, None), np.hstack([dense, np.ones((len(dense), 1))])
+    np.testing.assert_allclose(with_one.dot(B, out=np.empty((len(dense), 5))), expected @ B, atol=1e-10)
+    np.testing.assert_allclose(with_one.T.dot(D, out=np.empty((N_FEATURES + 1, 5))), expected.T @ D, atol=1e-10)
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(3, 20), np.array([5, 1, 40])], ids=["all", "slice", "numbers"])
+@pytest.mark.parametrize("copy_bytes", [0, 2**24], ids=["in blocks", "kept"])
+def test_a_one_is_appended_to_dense_rows_in_work_space(rows, copy_bytes, monkeypatch, X):
+    monkeypatch.setattr("sk2layer.scaling.COPY_BYTES", copy_bytes)
+    scaled = scaling_of(X).rows(X)
+    for _ in range(2):  # the ones must be there when the work space comes back
+        with_one = scaled.with_one(rows, lambda n: np.ones((n, N_FEATURES + 1)))
+        np.testing.assert_array_equal(with_one[:, :-1], scaled[rows])
+        assert (with_one[:, -1] == 1.0).all()
 
 
 def test_large_data_are_standardised_in_blocks(monkeypatch, X, Y):

@@ -60,7 +60,8 @@ def numerical_gauss_newton(objective, theta, step=1e-6):
 
     def raw(theta):
         work = Workspace.empty(N_SAMPLES, objective.shape, float)
-        return forward(objective.X, objective.shape.unpack(theta), objective.activation, work).copy()
+        X1 = np.hstack([objective.X, np.ones((N_SAMPLES, 1))])
+        return forward(X1, objective.shape.layers(theta), objective.activation, work).copy()
 
     def delta(Z):
         return objective.loss.losses_and_delta(objective.Y, Z.copy())[1]

@@ -53,6 +53,11 @@ class LeastSquares:
         residual = X @ theta - y
         return 0.5 * residual @ residual / len(y), X.T @ residual / len(y)
 
+    def batch_gradients(self, theta, size, order):
+        order = np.arange(self.n_samples) if order is None else order
+        for start in range(0, len(order), size):
+            yield self.value_and_gradient(theta, order[start : start + size])[1]
+
 
 class FixedGradients:
     """Gives the gradients of a list in their order, wherever it is asked, so that steps can be summed up by hand."""
@@ -64,7 +69,7 @@ class FixedGradients:
 
     def value_and_gradient(self, theta, rows=None):
         self.n_asked += 1
-        return -float(self.n_asked), self.gradients[self.n_asked - 1]
+        return -float(self.n_asked), self.gradients[self.n_asked - 1].copy()  # a solver may overwrite what it gets
 
 
 def quadratic(curvatures):

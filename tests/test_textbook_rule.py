@@ -283,10 +283,11 @@ def test_the_output_delta_is_prediction_minus_target(loss, output, library_loss,
 def test_the_backward_pass_sees_nothing_of_the_loss_but_the_delta(rng, X):
     shape, activation = Shape(N_FEATURES, N_HIDDEN, 2), ACTIVATIONS["sigmoid"]
     theta, D2 = rng.normal(size=shape.n_parameters), rng.normal(size=(N_SAMPLES, 2))
-    weights, work = shape.unpack(theta), Workspace.empty(N_SAMPLES, shape, np.float64)
-    gradient = shape.unpack(np.empty(shape.n_parameters))
-    forward(X, weights, activation, work)
-    backward(X, weights, activation, work, D2, gradient)
+    weights, layers, work = shape.unpack(theta), shape.layers(theta), Workspace.empty(N_SAMPLES, shape, np.float64)
+    found, X1 = np.empty(shape.n_parameters), np.hstack([X, np.ones((N_SAMPLES, 1))])
+    forward(X1, layers, activation, work)
+    backward(X1, layers, activation, work, D2, shape.layers(found))
+    gradient = shape.unpack(found)
     A1 = sigmoid(X @ weights.W1 + weights.b1)
     D1 = D2 @ weights.W2.T * A1 * (1.0 - A1)
     for ours, by_hand in zip(gradient, [X.T @ D1, D1.sum(0), A1.T @ D2, D2.sum(0)], strict=True):

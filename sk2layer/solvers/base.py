@@ -3,8 +3,9 @@
 The function is any object with
 
     .value(theta) -> float
-    .value_and_gradient(theta, rows=None) -> (float, ndarray of theta's shape and dtype)
-    .n_samples -> int                                       (asked for by mini-batch solvers only)
+    .value_and_gradient(theta) -> (float, ndarray of theta's shape and dtype, which the solver may overwrite)
+    .n_samples -> int                                       (asked for by mini-batch solvers only, like the next)
+    .batch_gradients(theta, size, order) -> iterator of such gradients, each at what theta has become by then
 
 so a solver can be tried on Rosenbrock's function without a network. A solver reports through its result; it never
 prints or warns.

@@ -4,6 +4,7 @@ One epoch loop serves all three. They differ in the rows that a step sees, in th
 converged.
 """
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,30 @@ from ._parameters import choice, integer, real
 from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
 
 State = dict[str, Any]
+
+POOL_ROWS = 2**21
+"""More rows than these are not shuffled as a whole: the memory for their order is bounded."""
+
+RUN_ROWS = 256
+"""Then, runs of so many rows that follow each other come to the pools; POOL_ROWS is a multiple."""
+
+
+def shuffled(n_samples: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    """Yield the numbers below `n_samples` in random order, in pools of at most `POOL_ROWS`.
+
+    Where there are several pools, random runs of rows make up each, and are shuffled there: batches then come from
+    thousands of places, while the rows of a file on disk are read once, pool by pool.
+    """
+    if n_samples <= POOL_ROWS:
+        yield rng.permutation(n_samples)
+        return
+    runs = rng.permutation(-(-n_samples // RUN_ROWS))
+    for start in range(0, len(runs), POOL_ROWS // RUN_ROWS):
+        first_rows = RUN_ROWS * runs[start : start + POOL_ROWS // RUN_ROWS]
+        rows = (first_rows[:, np.newaxis] + np.arange(RUN_ROWS)).ravel()
+        rows = rows[rows < n_samples]
+        rng.shuffle(rows)
+        yield rows
 
 
 def _copied(state: State) -> State:
@@ -72,16 +97,16 @@ class FirstOrder(Solver):
     ) -> tuple[float, Vector | None]:
         """Pass over the data once; return the objective afterwards, and its gradient where that was computed."""
         state["epoch"] += 1
-        batches = self._batches(objective, seed, state["epoch"])
-        if batches is None:
-            self._step(theta, gradient, state)
+        work, gradients = np.empty_like(theta), self._batch_gradients(objective, theta, seed, state["epoch"])
+        if gradients is None:
+            self._step(theta, gradient, state, work)
             return objective.value_and_gradient(theta)
-        for rows in batches:
-            self._step(theta, objective.value_and_gradient(theta, rows)[1], state)
+        for batch_gradient in gradients:
+            self._step(theta, batch_gradient, state, work)
         return objective.value(theta), None
 
-    def _batches(self, objective: Any, seed: int, epoch: int) -> Iterator[slice | NDArray[np.intp]] | None:
-        """Return the mini-batches of an epoch, or None where a step sees all rows."""
+    def _batch_gradients(self, objective: Any, theta: Vector, seed: int, epoch: int) -> Iterator[Vector] | None:
+        """Return the gradients on the mini-batches of an epoch, or None where a step sees all rows."""
         return None
 
     def _start(self, theta: Vector) -> State:
@@ -89,8 +114,8 @@ class FirstOrder(Solver):
         return {}
 
     @abstractmethod
-    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
-        """Change theta by one step."""
+    def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> None:
+        """Change theta by one step; `gradient` and `work`, which is like theta, are used up."""
 
     def _record(self, value: float, state: State, tol: float, patience: int) -> None:
         """Take note of the objective after an epoch."""
@@ -136,8 +161,8 @@ class GradientDescent(FirstOrder):
     def __init__(self, *, learning_rate: float = 0.2) -> None:
         self.learning_rate = learning_rate
 
-    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
-        theta -= self.learning_rate * gradient
+    def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> None:
+        theta -= np.multiply(gradient, self.learning_rate, out=work)
 
     def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
         largest = float(np.abs(gradient).max())
@@ -151,15 +176,14 @@ class _MiniBatch(FirstOrder):
     batch_size: int | str
     shuffle: bool
 
-    def _batches(self, objective: Any, seed: int, epoch: int) -> Iterator[slice | NDArray[np.intp]] | None:
+    def _batch_gradients(self, objective: Any, theta: Vector, seed: int, epoch: int) -> Iterator[Vector] | None:
         n_samples = objective.n_samples
-        size = min(200, n_samples) if isinstance(self.batch_size, str) else self.batch_size
+        size = min(200, n_samples) if isinstance(self.batch_size, str) else int(self.batch_size)
         if size >= n_samples:
             return None
         # The order follows from the seed and the number of the epoch alone, so that a fit can go on at any epoch.
-        order = np.random.default_rng([seed, epoch]).permutation(n_samples) if self.shuffle else None
-        parts = (slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size))
-        return parts if order is None else (order[part] for part in parts)
+        orders = shuffled(n_samples, np.random.default_rng([seed, epoch])) if self.shuffle else iter([None])
+        return itertools.chain.from_iterable(objective.batch_gradients(theta, size, order) for order in orders)
 
     def _record(self, value: float, state: State, tol: float, patience: int) -> None:
         state["stale"] = 0 if value < state["best"] - tol else state["stale"] + 1
@@ -238,15 +262,19 @@ class SGD(_MiniBatch):
     def _start(self, theta: Vector) -> State:
         return {"velocity": np.zeros_like(theta), "reduction": 1.0, "step": 0}
 
-    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
+    def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> None:
         state["step"] += 1
         if self.schedule == "invscaling":
             state["reduction"] = 1.0 / state["step"] ** self.power_t
-        step = self.learning_rate * state["reduction"] * gradient
         velocity = state["velocity"]
+        gradient *= self.learning_rate * state["reduction"]
         velocity *= self.momentum
-        velocity -= step
-        theta += self.momentum * velocity - step if self.nesterov else velocity
+        velocity -= gradient
+        if self.nesterov:
+            theta += np.multiply(velocity, self.momentum, out=work)
+            theta -= gradient
+        else:
+            theta += velocity
 
     def _record(self, value: float, state: State, tol: float, patience: int) -> None:
         super()._record(value, state, tol, patience)
@@ -316,13 +344,19 @@ class Adam(_MiniBatch):
     def _start(self, theta: Vector) -> State:
         return {"mean": np.zeros_like(theta), "mean_square": np.zeros_like(theta), "step": 0}
 
-    def _step(self, theta: Vector, gradient: Any, state: State) -> None:
+    def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> None:
         state["step"] += 1
         mean, mean_square = state["mean"], state["mean_square"]
         mean *= self.beta_1
-        mean += (1.0 - self.beta_1) * gradient
+        mean += np.multiply(gradient, 1.0 - self.beta_1, out=work)
+        gradient *= gradient
+        gradient *= 1.0 - self.beta_2
         mean_square *= self.beta_2
-        mean_square += (1.0 - self.beta_2) * gradient * gradient
+        mean_square += gradient
+        # mean / c1 / (root(mean_square / c2) + epsilon), with both corrections for the start drawn to the front
         correction_1, correction_2 = (1.0 - beta ** state["step"] for beta in (self.beta_1, self.beta_2))
-        root_mean_square = np.sqrt(mean_square * (1.0 / correction_2)) + self.epsilon
-        theta -= (self.learning_rate / correction_1) * mean / root_mean_square
+        np.sqrt(mean_square, out=work)
+        work += self.epsilon * correction_2**0.5
+        np.divide(mean, work, out=work)
+        work *= self.learning_rate * correction_2**0.5 / correction_1
+        theta -= work

@@ -120,8 +120,8 @@ class _Remembering:
         return self.evaluations[key]
 
     def _evaluate(self, theta: Vector) -> tuple[float, Vector]:
-        value, gradient = self.objective.value_and_gradient(theta.astype(self.dtype))
-        return value, gradient.astype(np.float64)
+        value, gradient = self.objective.value_and_gradient(theta.astype(self.dtype, copy=False))
+        return value, gradient.astype(np.float64, copy=False)
 
 
 def _verdict(result: OptimizeResult, tol: float, dtype: Any) -> tuple[bool, str]:
