@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "sphinx-mathjax-offline",
 ]
 exclude_patterns = ["_build", "benchmarks"]
 templates_path = ["_templates"]
@@ -26,6 +27,9 @@ myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"sklearn\..*")]  # they are written in full, and resolve on its site only
 
 default_role = "literal"
 smartquotes = False  # the links of notebooks look for parameters and their types as they are in docstrings
@@ -51,10 +55,19 @@ html_title = "sk2layer"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "user_guide": [], "export": [], "mathematics": [], "changelog": [], "contributing": []}
+html_sidebars = {
+    "index": [],
+    "api": [],
+    "benchmarks": [],
+    "mathematics": [],
+    "speed": [],
+    "changelog": [],
+    "contributing": [],
+}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],

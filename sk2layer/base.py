@@ -128,6 +128,7 @@ class BaseTwoLayer(FittedTwoLayer):
         Returns
         -------
         self : estimator
+            The estimator itself.
         """
         nested = {key: params.pop(key) for key in list(params) if key.startswith("solver__")}
         super().set_params(**params)

@@ -197,6 +197,10 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     feature_names_in_ : ndarray of shape (n_features,)
         The names of the inputs, where X has such.
 
+    See Also
+    --------
+    TwoLayerRegressor : The same network for regression.
+
     Notes
     -----
     The objective is the mean loss plus `alpha / (2 n_samples)` times the sum of the squared weights, weighted by
@@ -207,10 +211,6 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     Rumelhart, Hinton & Williams (1986). Learning representations by back-propagating errors. Nature 323.
 
     Glorot & Bengio (2010). Understanding the difficulty of training deep feedforward neural networks. AISTATS.
-
-    See Also
-    --------
-    TwoLayerRegressor : The same network for regression.
 
     Examples
     --------

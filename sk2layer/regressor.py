@@ -150,6 +150,10 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     feature_names_in_ : ndarray of shape (n_features,)
         The names of the inputs, where X has such.
 
+    See Also
+    --------
+    TwoLayerClassifier : The same network for classification.
+
     Notes
     -----
     The objective is the mean loss plus `alpha / (2 n_samples)` times the sum of the squared weights, weighted by
@@ -160,10 +164,6 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     Rumelhart, Hinton & Williams (1986). Learning representations by back-propagating errors. Nature 323.
 
     Glorot & Bengio (2010). Understanding the difficulty of training deep feedforward neural networks. AISTATS.
-
-    See Also
-    --------
-    TwoLayerClassifier : The same network for classification.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Is the house kept: imports run one way, private names live in one place, functions and files stay small?"""
 
 import ast
+import importlib
 import inspect
 import pkgutil
 from functools import cache
@@ -161,6 +162,8 @@ def test_the_first_sentence_says_what_a_file_answers(path):
 
 def test_public_names_are_those_of_the_contract():
     assert set(sk2layer.__all__) == {"TwoLayerClassifier", "TwoLayerRegressor", "__version__"}
+    displays = {"LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"}
+    assert displays == set(importlib.import_module("sk2layer.displays").__all__)
     assert callbacks.__all__ == ["Checkpoint"]
     assert {"GradientDescent", "SGD", "Adam", "LBFGS", "Solver"} <= set(sk2layer.solvers.__all__)
     assert all(hasattr(sk2layer.solvers, name) for name in sk2layer.solvers.__all__)
@@ -180,6 +183,17 @@ def test_every_parameter_and_attribute_is_documented(Estimator):
     assert fitted
     for name in fitted | {"feature_names_in_"}:
         assert f"\n{name} : " in attributes
+
+
+def test_matplotlib_is_imported_only_when_something_is_drawn():
+    top = {name for path in FILES for node in tree_of(path).body for name in names_imported_by(node)}
+    assert not {name for name in top if name.split(".")[0] == "matplotlib"}
+
+
+def names_imported_by(node):
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    return {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
 
 
 def test_there_is_a_marker_for_type_checkers():

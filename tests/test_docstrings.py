@@ -1,0 +1,73 @@
+"""Are the docstrings of all that is public complete, and in the form that numpydoc asks for?"""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import sk2layer.displays
+import sk2layer.solvers
+
+validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
+
+API = Path(__file__).parents[1] / "docs" / "api.md"
+PUBLIC = [sk2layer, sk2layer.solvers, sk2layer.displays]
+
+WAIVED = {
+    "GL01": "ruff sees to it that all begin alike",
+    "ES01": "a summary that says all needs no extension",
+    "EX01": "the examples of a method are those of its class",
+    "SA01": "what else there is, is seen on the page of the class",
+    "RT02": "results have names, as in scikit-learn",
+}
+
+
+def public_names():
+    """Return the public classes and functions, and the methods of ours that the classes have."""
+    for module in PUBLIC:
+        for name in module.__all__:
+            found = getattr(module, name)
+            if callable(found):
+                yield f"{module.__name__}.{name}"
+            if inspect.isclass(found):
+                yield from (f"{module.__name__}.{name}.{method}" for method in own_methods(found))
+
+
+def own_methods(found):
+    """Return the names of public methods of ours; the contract of `minimize` is that of `Solver.minimize`."""
+    for name, method in inspect.getmembers(found, callable):
+        ours = str(getattr(method, "__module__", "")).startswith("sk2layer")
+        if ours and not name.startswith("_") and (name != "minimize" or found is sk2layer.solvers.Solver):
+            yield name
+
+
+NAMES = sorted(public_names())
+
+
+def test_what_is_public_is_found():
+    expected = {
+        "sk2layer.TwoLayerRegressor.predict_interval",
+        "sk2layer.TwoLayerClassifier.partial_fit",
+        "sk2layer.solvers.Solver.minimize",
+        "sk2layer.displays.NetworkDisplay.from_estimator",
+    }
+    assert expected <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_is_complete(name):
+    faults = [f"{code}: {text}" for code, text in validate(name)["errors"] if code not in WAIVED]
+    assert not faults
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.split(".")[-1][0].isupper()])
+def test_every_class_has_an_example(name):
+    codes = {code for code, _ in validate(name)["errors"]}
+    assert "EX01" not in codes or name == "sk2layer.solvers.Solver"  # an abstract class has nothing to show
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.split(".")[-1][0].isupper()])
+def test_every_class_is_in_the_reference(name):
+    module, _, name = name.rpartition(".")
+    section = API.read_text(encoding="utf-8").partition(f".. currentmodule:: {module}\n")[2].partition("```")[0]
+    assert name in section.split()
