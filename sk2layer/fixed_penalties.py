@@ -2,7 +2,7 @@
 
 A strong penalty may end at the linear or constant solution, a weak one in noise. One fit begins with a penalty between
 them, which every few steps becomes that of MacKay's fixed point. Others keep a weak penalty, for what this one smooths
-away. They are compared after as many steps, and the most probable of them goes on for as long as its evidence grows.
+away, and go on for as long as their evidence grows at a pace that may yet make them the most probable.
 """
 
 import numpy as np
@@ -14,25 +14,20 @@ from .solvers import LevenbergMarquardt
 
 FOLLOWING_PENALTY = 0.1
 WEAK_PENALTIES = (0.01, 0.001)
-STEPS = 20  # Levenberg-Marquardt steps before fits are compared, and between looks at the evidence
-FOLLOWING_STEPS = 5  # between looks where the penalty follows
+FOLLOWING_STEPS, WEAK_STEPS = 5, 10  # of Levenberg-Marquardt between looks at the evidence
 MAX_STEPS = 160
-HOPELESS = 10.0  # log p(y) so far below the best fit's that weaker penalties are not tried: odds of 1 to 22000
-GAIN = 1.0  # what a fit's looks must add to log p(y) for it to go on
+GAIN = 1.0  # what looks must add to log p(y) for a fit to go on
+HOPELESS = 10.0  # log p(y) so far below the most probable fit that it takes one look to give up: odds of 1 to 22000
 TOL = 1e-4
 SOLVER = LevenbergMarquardt(linear_solver="cholesky")  # whose steps settle to the last digits
-FIXED_POINT_STEPS = 4
 
 
 def most_probable_fit(likelihood: MarginalLikelihood, theta: Array) -> Point:
     """Return the most probable of the fits from theta."""
-    best = Fit(likelihood, theta, FOLLOWING_PENALTY, follow=True)
+    best = Fit(likelihood, theta, FOLLOWING_PENALTY, follow=True).run(-np.inf)
     for penalty in WEAK_PENALTIES:
-        fit = Fit(likelihood, theta, penalty, follow=False)
-        if fit.point.log_evidence < best.point.log_evidence - HOPELESS:
-            break
-        best = fit if fit.point.log_evidence > best.point.log_evidence else best
-    return best.finish()
+        best = _better(best, Fit(likelihood, theta, penalty, follow=False).run(best.log_evidence))
+    return best
 
 
 class Fit:
@@ -48,40 +43,37 @@ class Fit:
         On all groups of weights.
     follow : bool
         Whether the penalty becomes, after each look, that of the fixed point.
-
-    Attributes
-    ----------
-    point : Point
-        The most probable of the looks.
     """
 
     def __init__(self, likelihood: MarginalLikelihood, theta: Array, penalty: float, *, follow: bool) -> None:
         self.likelihood, self.follow = likelihood, follow
         self.log_precisions = np.zeros_like(likelihood.lower)
         self.log_precisions[: likelihood.groups.n_groups] = np.log(penalty)
+        self._steps, self._fixed_point_steps = (FOLLOWING_STEPS, 2) if follow else (WEAK_STEPS, 4)
         self._theta, self._state, self._settled = theta, None, False
-        self.point = self._look()
-        for _ in range(STEPS // FOLLOWING_STEPS - 1 if follow else 0):
-            self.point = _better(self.point, self._look())
 
-    def finish(self) -> Point:
-        """Go on for as long as the evidence grows, and return the most probable of the looks.
+    def run(self, rival: float) -> Point:
+        """Fit for as long as the evidence grows and may reach that of the rival; return the most probable look.
 
-        A penalty that follows lowers the evidence at times: there it takes two looks to tell.
+        The evidence falls at times before it grows: close to the rival's, it takes two looks to tell.
         """
-        idle, n_steps = 0, STEPS
-        while n_steps < MAX_STEPS and idle < 1 + self.follow and not self._settled:
+        best, idle = self._look(), 0
+        for n_left in range(MAX_STEPS // self._steps - 1, 0, -1):
+            if self._settled:
+                break
             new = self._look()
-            idle = 0 if new.log_evidence > self.point.log_evidence + GAIN else idle + 1
-            self.point = _better(self.point, new)
-            n_steps += FOLLOWING_STEPS if self.follow else STEPS
-        return self.point
+            growth = new.log_evidence - best.log_evidence
+            idle = 0 if growth > GAIN else idle + 1
+            best = _better(best, new)
+            close = best.log_evidence > rival - HOPELESS
+            if idle == 1 + close or not (close or best.log_evidence + growth * n_left > rival):
+                break
+        return best
 
     def _look(self) -> Point:
         """Go on for some steps; return the best evidence for the weights that result."""
-        objective, steps = self._objective(), FOLLOWING_STEPS if self.follow else STEPS
-        result = SOLVER.minimize(objective, self._theta, max_iter=steps, tol=TOL, state=self._state)
-        point = _best_precisions(self.likelihood, result.x, self.log_precisions)
+        result = SOLVER.minimize(self._objective(), self._theta, max_iter=self._steps, tol=TOL, state=self._state)
+        point = _best_precisions(self.likelihood, result.x, self.log_precisions, self._fixed_point_steps)
         self._theta = result.x
         if self.follow:
             self.log_precisions = point.log_precisions
@@ -100,10 +92,10 @@ def _better(one: Point, other: Point) -> Point:
     return other if other.log_evidence > one.log_evidence else one
 
 
-def _best_precisions(likelihood: MarginalLikelihood, theta: Array, log_precisions: Array) -> Point:
-    """Return the point of the best precisions for these weights, by MacKay's fixed point."""
+def _best_precisions(likelihood: MarginalLikelihood, theta: Array, log_precisions: Array, n_steps: int) -> Point:
+    """Return the point of the best precisions for these weights, by steps of MacKay's fixed point."""
     best = point = likelihood.finite_at(theta, log_precisions)
-    for _ in range(FIXED_POINT_STEPS):
+    for _ in range(n_steps):
         counts, squares = likelihood.balance(point)
         ratio = np.maximum(counts, 1e-10) / np.maximum(squares, 1e-300)
         log_precisions = np.clip(point.log_precisions + np.log(ratio), likelihood.lower, likelihood.upper)
