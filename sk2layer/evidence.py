@@ -17,6 +17,7 @@ MacKay (1992). A practical Bayesian framework for backpropagation networks. Neur
 Nocedal & Wright (2006). Numerical Optimization, section 7.2.
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -25,7 +26,7 @@ from scipy.linalg import cho_solve
 from scipy.optimize import OptimizeResult
 
 from ._typing import Array
-from .fixed_penalties import most_probable_fit
+from .fixed_penalties import ever_better_fits
 from .marginal_likelihood import Groups, MarginalLikelihood, Point, Slope
 from .objective import Objective
 from .posterior import cholesky
@@ -86,10 +87,11 @@ def maximize_evidence(
     result : OptimizeResult
         `x`, `fun`, `nit`, `success`, `message`, `state`, and `point`, the `Point` reached.
     """
-    point = (
-        most_probable_fit(likelihood, theta) if state is None else likelihood.finite_at(theta, state["log_precisions"])
-    )
-    state = {"damping": 0.01 * point.precision.diagonal().max(), "pairs": [], "values": [], **(state or {})}
+    if state is None:
+        point = _begin(likelihood, theta, callback)
+    else:
+        point = likelihood.finite_at(theta, state["log_precisions"])
+    state = {**_fresh_state(point), **(state or {})}
     slope, weight, n_iter = likelihood.slope(point), likelihood.objective.weight_sum, 0
     values = [*state["values"], -point.log_evidence / weight][-WINDOW - 1 :]
     least = max(tol, LEAST_GAIN / weight) if tol > 0.0 else 0.0
@@ -108,20 +110,43 @@ def maximize_evidence(
         values = [*values, -point.log_evidence / weight][-WINDOW - 1 :]
         try:
             if callback is not None:
-                callback(
-                    OptimizeResult(
-                        x=point.theta,
-                        fun=values[-1],
-                        get_state=partial(_state_at, point, values, state),
-                        get_evidence=partial(_evidence_at, point, likelihood),
-                    )
-                )
+                callback(_iteration(point, likelihood, values, state))
         except StopIteration:
             success, message = True, "stopped by the callback"
     message = message or OUT_OF_ITERATIONS
     state = _state_at(point, values, state)
     return OptimizeResult(
         x=point.theta, fun=values[-1], nit=n_iter, success=success, message=message, state=state, point=point
+    )
+
+
+def _begin(likelihood: MarginalLikelihood, theta: Array, callback: Callback | None) -> Point:
+    """Return the most probable of the fits at fixed penalties; if interrupted, let the callback see the best so far."""
+    best: Point | None = None
+    try:
+        for point in ever_better_fits(likelihood, theta):
+            best = point
+    except KeyboardInterrupt:
+        if best is not None and callback is not None:
+            with suppress(StopIteration):
+                callback(_iteration(best, likelihood, [], _fresh_state(best)))
+        raise
+    return cast(Point, best)
+
+
+def _fresh_state(point: Point) -> dict[str, Any]:
+    return {"damping": 0.01 * point.precision.diagonal().max(), "pairs": [], "values": []}
+
+
+def _iteration(
+    point: Point, likelihood: MarginalLikelihood, values: list[float], state: dict[str, Any]
+) -> OptimizeResult:
+    """Return what a callback is told."""
+    return OptimizeResult(
+        x=point.theta,
+        fun=-point.log_evidence / likelihood.objective.weight_sum,
+        get_state=partial(_state_at, point, values, state),
+        get_evidence=partial(_evidence_at, point, likelihood),
     )
 
 

@@ -5,6 +5,8 @@ them, which every few steps becomes that of MacKay's fixed point. Others keep a 
 away, and go on for as long as their evidence grows at a pace that may yet make them the most probable.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ._typing import Array
@@ -22,12 +24,15 @@ TOL = 1e-4
 SOLVER = LevenbergMarquardt(linear_solver="cholesky")  # whose steps settle to the last digits
 
 
-def most_probable_fit(likelihood: MarginalLikelihood, theta: Array) -> Point:
-    """Return the most probable of the fits from theta."""
-    best = Fit(likelihood, theta, FOLLOWING_PENALTY, follow=True).run(-np.inf)
-    for penalty in WEAK_PENALTIES:
-        best = _better(best, Fit(likelihood, theta, penalty, follow=False).run(best.log_evidence))
-    return best
+def ever_better_fits(likelihood: MarginalLikelihood, theta: Array) -> Iterator[Point]:
+    """Yield each look at a fit from theta that is more probable than those before; the last one is the best."""
+    best: Point | None = None
+    for penalty, follow in ((FOLLOWING_PENALTY, True), *((weak, False) for weak in WEAK_PENALTIES)):
+        rival = -np.inf if best is None else best.log_evidence
+        for point in Fit(likelihood, theta, penalty, follow=follow).looks(rival):
+            if best is None or point.log_evidence > best.log_evidence:
+                best = point
+                yield point
 
 
 class Fit:
@@ -52,23 +57,24 @@ class Fit:
         self._steps, self._fixed_point_steps = (FOLLOWING_STEPS, 2) if follow else (WEAK_STEPS, 4)
         self._theta, self._state, self._settled = theta, None, False
 
-    def run(self, rival: float) -> Point:
-        """Fit for as long as the evidence grows and may reach that of the rival; return the most probable look.
+    def looks(self, rival: float) -> Iterator[Point]:
+        """Fit for as long as the evidence grows and may reach that of the rival; yield what is seen.
 
         The evidence falls at times before it grows: close to the rival's, it takes two looks to tell.
         """
         best, idle = self._look(), 0
+        yield best
         for n_left in range(MAX_STEPS // self._steps - 1, 0, -1):
             if self._settled:
                 break
             new = self._look()
+            yield new
             growth = new.log_evidence - best.log_evidence
             idle = 0 if growth > GAIN else idle + 1
             best = _better(best, new)
             close = best.log_evidence > rival - HOPELESS
             if idle == 1 + close or not (close or best.log_evidence + growth * n_left > rival):
                 break
-        return best
 
     def _look(self) -> Point:
         """Go on for some steps; return the best evidence for the weights that result."""

@@ -1,5 +1,6 @@
 """Does Ctrl-C keep the best weights so far, warn, and leave a usable estimator, with every solver?"""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -8,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, objective, training
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor, evidence, objective, training
+from sk2layer.fixed_penalties import ever_better_fits
 from sk2layer.solvers import SOLVERS
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
@@ -60,6 +62,24 @@ def test_the_best_weights_are_kept(Estimator, solver, evaluation, interrupt_at):
         again.fit(X, y)
     np.testing.assert_array_equal(model.predict(X), again.predict(X))
     assert np.isfinite(model.score(X, y))
+
+
+def test_while_the_penalty_is_sought_the_most_probable_fit_is_kept(monkeypatch):
+    seen = []
+
+    def interrupted_fits(*args):
+        for point in itertools.islice(ever_better_fits(*args), 2):
+            seen.append(point)
+            yield point
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evidence, "ever_better_fits", interrupted_fits)
+    with pytest.warns(UserWarning, match=interrupted_warning.format(1)):
+        model = TwoLayerRegressor(5, random_state=0).fit(X, NUMBERS)
+    first, second = seen
+    assert -first.log_evidence / len(X) > model.loss_ == -second.log_evidence / len(X)
+    W2 = second.objective.shape.unpack(second.theta).W2
+    np.testing.assert_allclose(model.coefs_[1], W2 * NUMBERS.std(), rtol=1e-12)
 
 
 @every_solver
