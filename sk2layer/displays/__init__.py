@@ -1,0 +1,13 @@
+"""How a fitted network is drawn: its losses, its error bars, its weights and the relevances of its inputs.
+
+The displays follow scikit-learn's convention: `from_estimator` computes what is drawn and draws it, the object keeps
+both, and `plot` draws it again, on Axes of the caller's if there are any. Matplotlib is imported when something is
+drawn, and not before.
+"""
+
+from .interval import PredictionIntervalDisplay
+from .loss_curve import LossCurveDisplay
+from .network import NetworkDisplay
+from .relevance import RelevanceDisplay
+
+__all__ = ["LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"]

@@ -1,0 +1,214 @@
+"""How predictions are drawn with their error bars."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import validate_data
+
+from .._typing import Array
+from .base import Display, names_of_inputs, require
+
+
+class PredictionIntervalDisplay(Display):
+    """The predictions of a regressor with their intervals: a band over one input, or beside what was measured.
+
+    Parameters
+    ----------
+    position : ndarray of shape (n_points,)
+        Where the predictions are drawn: values of the input, or the measured targets.
+    prediction : ndarray of shape (n_points,)
+        The predictions.
+    interval : ndarray of shape (n_points, 2)
+        The lower and the upper end of each interval.
+    data : tuple of 2 ndarrays of shape (n_samples,), optional
+        With a band, the input and the target of the data.
+    band : bool, default=True
+        Whether to draw a band, rather than one bar for each prediction.
+    label : str, default="interval"
+        What the intervals are called in the legend.
+    names : tuple of 2 str, default=("x", "y")
+        What the axes are called.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        The figure it is a part of.
+    line_ : matplotlib Line2D
+        The curve of the predictions, or their marks.
+    interval_ : matplotlib collection
+        The band, or the bars.
+    data_ : matplotlib Line2D or None
+        The data, or the diagonal on which predictions are right.
+
+    See Also
+    --------
+    sklearn.metrics.PredictionErrorDisplay : Predictions without intervals.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk2layer import TwoLayerRegressor
+    >>> from sk2layer.displays import PredictionIntervalDisplay
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = TwoLayerRegressor(random_state=0).fit(X[:300], y[:300])
+    >>> display = PredictionIntervalDisplay.from_estimator(model, X[300:], y[300:])
+    >>> display.ax_.get_xlabel(), display.ax_.get_ylabel()
+    ('measured', 'predicted')
+    >>> display = PredictionIntervalDisplay.from_estimator(model, X[300:], y[300:], feature=2)
+    >>> display.ax_.get_xlabel()
+    'x2'
+    """
+
+    def __init__(
+        self,
+        position: Any,
+        prediction: Any,
+        interval: Any,
+        *,
+        data: tuple[Any, Any] | None = None,
+        band: bool = True,
+        label: str = "interval",
+        names: tuple[str, str] = ("x", "y"),
+    ) -> None:
+        self.position, self.prediction, self.interval = position, prediction, interval
+        self.data, self.band, self.label, self.names = data, band, label, names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        feature: int | str | None = None,
+        output: int = 0,
+        confidence_level: float = 0.95,
+        include_noise: bool = True,
+        n_points: int = 200,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the intervals of a regressor that was fitted by evidence.
+
+        Parameters
+        ----------
+        estimator : TwoLayerRegressor
+            The fitted estimator.
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            The inputs. A band spans their range.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            The measured targets. Needed unless a band is drawn. Beside a band over one of several inputs they scatter
+            more widely than the band, since their other inputs are not at the medians.
+        feature : int or str, optional
+            The input over which to draw a band, by number or name; the others stay at their medians. By default a band
+            is drawn where there is one input only, and otherwise predictions beside measurements.
+        output : int, default=0
+            Which of several outputs.
+        confidence_level : float in (0, 1), default=0.95
+            The probability that the interval holds the target.
+        include_noise : bool, default=True
+            Whether the interval is for a new y, or for its mean alone.
+        n_points : int, default=200
+            The number of points at which a band is computed.
+        ax : matplotlib Axes, optional
+            What to draw on; by default a new figure.
+
+        Returns
+        -------
+        display : PredictionIntervalDisplay
+            What was drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If the fit was not by evidence, a parameter is out of its range, or `y` is missing.
+        """
+        require(estimator, "predict_interval", "only a TwoLayerRegressor has error bars")
+        rows = validate_data(estimator, X, reset=False, dtype=np.float64)
+        if output not in range(estimator.n_outputs_):
+            raise ValueError(f"output must be a number below {estimator.n_outputs_}. Got {output!r}.")
+        columns, target = names_of_inputs(estimator, None, rows.shape[1]), None
+        if y is not None:
+            check_consistent_length(rows, y)
+            target = np.asarray(y, dtype=np.float64).reshape(len(rows), -1)[:, output]
+        if feature is None and len(columns) == 1:
+            feature = columns[0]
+        position: Array
+        if feature is None:
+            if target is None:
+                raise ValueError("y must be given unless feature names the input over which to draw. Got None.")
+            position, inputs, data, names = target, X, None, ("measured", "predicted")
+        else:
+            number = _find_input(feature, columns)
+            grid = _sweep(rows, number, n_points)
+            position, inputs = grid[:, number], _like(X, grid)
+            data = None if target is None else (rows[:, number], target)
+            names = columns[number], str(getattr(y, "name", None) or "y")
+        interval = estimator.predict_interval(inputs, confidence_level, include_noise=include_noise)
+        interval = interval.reshape(len(interval), -1, 2)[:, output]
+        label = f"{100 * confidence_level:g} % interval"
+        display = cls(
+            position, interval.mean(axis=1), interval, data=data, band=feature is not None, label=label, names=names
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            What to draw on; by default a new figure.
+
+        Returns
+        -------
+        display : PredictionIntervalDisplay
+            The display itself, with `ax_`, `figure_`, `line_`, `interval_` and `data_`.
+        """
+        ax = self._take_axes(ax)
+        (self._draw_band if self.band else self._draw_bars)(ax)
+        ax.set(xlabel=self.names[0], ylabel=self.names[1])
+        ax.legend()
+        return self
+
+    def _draw_band(self, ax: Any) -> None:
+        self.interval_ = ax.fill_between(
+            self.position, *np.transpose(self.interval), color="tab:blue", alpha=0.25, linewidth=0, label=self.label
+        )
+        (self.line_,) = ax.plot(self.position, self.prediction, color="tab:blue", label="prediction")
+        self.data_ = None
+        if self.data is not None:
+            (self.data_,) = ax.plot(*self.data, ".", color="tab:gray", label="data")
+
+    def _draw_bars(self, ax: Any) -> None:
+        self.interval_ = ax.vlines(
+            self.position, *np.transpose(self.interval), color="tab:blue", alpha=0.25, label=self.label
+        )
+        (self.line_,) = ax.plot(self.position, self.prediction, ".", color="tab:blue", label="prediction")
+        ends = [np.min(self.position), np.max(self.position)]
+        (self.data_,) = ax.plot(ends, ends, color="black", linewidth=0.8, label="as measured")
+
+
+def _find_input(feature: int | str, names: list[str]) -> int:
+    """Return the number of an input, which is given by number or name."""
+    if feature in names:
+        return names.index(str(feature))
+    if feature in range(len(names)):
+        return int(feature)
+    raise ValueError(f"feature must be one of {names}, or a number below {len(names)}. Got {feature!r}.")
+
+
+def _sweep(rows: Array, number: int, n_points: int) -> Array:
+    """Return rows in which one input runs over its range while the others are at their medians."""
+    grid = np.tile(np.median(rows, axis=0), (n_points, 1))
+    grid[:, number] = np.linspace(rows[:, number].min(), rows[:, number].max(), n_points)
+    return grid
+
+
+def _like(X: Any, rows: Array) -> Any:
+    """Return the rows as a DataFrame with the columns of X, if X is one."""
+    return type(X)(dict(zip(X.columns, rows.T, strict=True))) if hasattr(X, "columns") else rows
