@@ -279,7 +279,7 @@ class EvidenceClimb(Solver):
     grouping : {"evidence", "ard"}
         One prior for all hidden weights, or one for those of each input.
     log_precisions : ndarray or None
-        Those to start from, of an earlier fit; None tries fits at several fixed penalties.
+        Those to start from, of an earlier fit; None tries a few fits at fixed penalties.
     """
 
     def __init__(self, grouping: str = "evidence", log_precisions: Array | None = None) -> None:
