@@ -205,7 +205,7 @@ class LBFGS(Solver):
         return lower
 
     def _search(self, evaluate: Callable[..., Point], point: Point, direction: Vector, rounding: float) -> Point | None:
-        start = point._replace(step=0.0, slope=float(point.gradient.dot(direction)))
+        start = Point(0.0, point.theta, point.value, point.gradient, float(point.gradient.dot(direction)))
         if not start.slope < 0.0:
             return None
         return search(partial(evaluate, point.theta, direction), start, self.max_line_search, rounding)
