@@ -1,6 +1,7 @@
 """Does every solver minimise every problem, and by its own formulas?"""
 
 import inspect
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -583,6 +584,16 @@ def test_a_state_can_be_used_twice(name):
     one, other = (solver.minimize(objective, first.x, state=first.state, **options) for _ in range(2))
     np.testing.assert_array_equal(one.x, other.x)
     assert (one.x != first.x).any()
+
+
+def test_the_state_of_lbfgs_does_not_grow():
+    objective, theta = network("squared")
+    solver = LBFGS(n_corrections=5)
+    sizes = [
+        len(pickle.dumps(solver.minimize(objective, theta, max_iter=n_iter, tol=0.0, keep_state=True).state))
+        for n_iter in (6, 20)
+    ]
+    assert sizes[0] == sizes[1]
 
 
 # ------------------------------------------------------------------------------------------------- solvers as objects
