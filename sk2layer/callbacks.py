@@ -48,7 +48,8 @@ class Checkpoint(BaseEstimator):
     This callback is experimental, as those of scikit-learn are, and needs scikit-learn 1.9 or newer.
 
     With the weights, the file holds what the solver has to remember: about as much again for "gd", three times as much
-    for "adam", all gradients so far for "lbfgs", and by evidence a square matrix of the parameters besides.
+    for "adam", up to a hundred times for "lbfgs" (50 pairs of arrays), and by evidence a square matrix of the
+    parameters besides.
 
     A fit from several starts (`n_init`) cannot be gone on with, nor one of many in a search.
 

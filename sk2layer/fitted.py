@@ -74,7 +74,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
             delattr(self, name)  # of an earlier fit
         for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
             setattr(self, name, value)
-        self.solver_ = clone(solver)  # the caller's own object may change
+        self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
         self._activation = self.activation  # so may the parameter
         if problem.validation is not None:
             self.validation_loss_curve_ = list(monitor.validation_loss_curve)

@@ -67,7 +67,15 @@ class HalfSquaredError(Loss):
 
     def losses(self, Y: Array, Z: Array) -> Array:
         """Return half the squared error of each sample."""
-        residual = Z - Y
+        return self._half_squares(Z - Y)
+
+    def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
+        """Return half the squared error of each sample, and the error, which overwrites `Z`."""
+        residual = self.delta(Y, Z)
+        return self._half_squares(residual), residual
+
+    @staticmethod
+    def _half_squares(residual: Array) -> Array:
         return 0.5 * np.einsum("ij,ij->i", residual, residual)
 
     def inverse_link(self, Z: Array) -> Array:

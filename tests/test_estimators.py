@@ -321,11 +321,14 @@ def test_a_generator_as_random_state_goes_on(diabetes):
 @every_solver
 @pytest.mark.parametrize("standardize", [False, True], ids=["raw", "standardized"])
 def test_a_fit_from_given_weights_starts_there(Estimator, solver, standardize, iris):
+    """Where steps have a length of their own it is short, so that the first iteration ends near its start."""
     X, y = iris[0][:, :3], iris[0][:, 3] if Estimator is TwoLayerRegressor else iris[1] == "setosa"
     good = Estimator(3, solver="lbfgs", standardize=standardize, random_state=0).fit(X, y)
     weights = {"coefs_init": good.coefs_, "intercepts_init": good.intercepts_}
-    again = Estimator(3, solver=solver, standardize=standardize, random_state=1, max_iter=1).fit(X, y, **weights)
-    elsewhere = Estimator(3, solver=solver, standardize=standardize, random_state=1, max_iter=1).fit(X, y)
+    model = Estimator(3, solver=solver, standardize=standardize, random_state=1, max_iter=1)
+    if hasattr(SOLVERS[solver](), "learning_rate"):
+        model.set_params(solver__learning_rate=1e-3)
+    again, elsewhere = clone(model).fit(X, y, **weights), model.fit(X, y)
     assert again.loss_ == pytest.approx(good.loss_, rel=0.1)
     assert elsewhere.loss_ > 1.5 * good.loss_
 

@@ -1,6 +1,7 @@
 """Does every solver minimise every problem, and by its own formulas?"""
 
 import inspect
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,8 @@ from sk2layer.network import Shape, initial_weights
 from sk2layer.objective import Objective
 from sk2layer.scaling import RunningScaling
 from sk2layer.solvers import LBFGS, SGD, SOLVERS, Adam, GradientDescent, Solver
+from sk2layer.solvers.lbfgs import Pairs
+from sk2layer.solvers.line_search import Point, search
 
 NEEDS_CURVATURE = {"lm"}  # asks the objective for more than values and gradients
 OF_GRADIENTS = [name for name in SOLVERS if name not in NEEDS_CURVATURE]
@@ -194,17 +197,109 @@ def test_lbfgs_stops_at_the_precision_of_the_arithmetic():
     assert "precision of float32" in result.message
 
 
-@pytest.mark.parametrize("max_line_search", [1, 20])
-@pytest.mark.parametrize("n_corrections", [2, 50])
-def test_lbfgs_is_that_of_scipy(n_corrections, max_line_search):
-    start = np.array([-1.2, 1.0, 0.7, -0.4])
-    options = {"maxcor": n_corrections, "maxls": max_line_search, "gtol": 1e-9, "ftol": 64 * np.finfo(float).eps}
-    expected = minimize(rosen, start, jac=rosen_der, method="L-BFGS-B", options={**options, "maxiter": 500})
-    solver = LBFGS(n_corrections=n_corrections, max_line_search=max_line_search)
-    result = solver.minimize(ROSENBROCK, start, max_iter=500, tol=1e-9)
-    np.testing.assert_array_equal(result.x, expected.x)
-    np.testing.assert_array_equal(result.jac, expected.jac)
-    assert (result.fun, result.nit) == (expected.fun, expected.nit)
+def descends_to_where_scipy_does(objective, start, n_corrections):
+    result = LBFGS(n_corrections=n_corrections).minimize(objective, start, max_iter=5000, tol=1e-6)
+    options = {"maxcor": n_corrections, "gtol": 1e-6, "ftol": 0.0, "maxiter": 5000, "maxfun": 10_000}
+    expected = minimize(objective.value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, expected.x, rtol=0.0, atol=1e-4)
+    assert result.fun == pytest.approx(expected.fun, rel=1e-9, abs=1e-11)
+
+
+@pytest.mark.parametrize("n_corrections", [3, 10, 50])
+@pytest.mark.parametrize("start", [[-1.2, 1.0], [0.5, 0.8, 0.2], [2.0, -1.0, 0.3, 1.5, 0.1, 0.9]])
+def test_lbfgs_comes_to_the_minimum_of_scipy_on_rosenbrock(start, n_corrections):
+    descends_to_where_scipy_does(ROSENBROCK, np.array(start), n_corrections)
+
+
+@pytest.mark.parametrize("n_corrections", [3, 10, 50])
+def test_lbfgs_comes_to_the_minimum_of_scipy_on_a_quadratic(n_corrections):
+    start = np.random.default_rng(0).normal(size=40)
+    descends_to_where_scipy_does(quadratic(np.geomspace(0.1, 100.0, 40)), start, n_corrections)
+
+
+def bfgs_matrix(pairs, n_parameters):
+    """The inverse Hessian by the recursion of BFGS (Nocedal & Wright 2006, equation 7.16), from the oldest pair on."""
+    s, y = pairs[-1]
+    H = s @ y / (y @ y) * np.eye(n_parameters)
+    for s, y in pairs:
+        V = np.eye(n_parameters) - np.outer(y, s) / (s @ y)
+        H = V.T @ H @ V + np.outer(s, s) / (s @ y)
+    return H
+
+
+@pytest.mark.parametrize("n_added", [1, 3, 4, 5, 11])
+def test_the_compact_form_is_bfgs_from_the_last_pairs(n_added):
+    rng, kept, n_parameters = np.random.default_rng(n_added), 4, 7
+    A = rng.normal(size=(n_parameters, n_parameters))
+    steps = rng.normal(size=(n_added, n_parameters))
+    added = [(s, s @ (A @ A.T + np.eye(n_parameters))) for s in steps]
+    pairs, gradient = Pairs(kept, n_parameters), rng.normal(size=n_parameters)
+    for s, y in added:
+        pairs.add(s, y)
+    expected = -bfgs_matrix(added[-kept:], n_parameters) @ gradient
+    np.testing.assert_allclose(pairs.direction(gradient), expected, rtol=1e-9, atol=1e-9)
+    pairs.add(added[0][0], -added[0][1])  # curvature that is not positive is left out
+    np.testing.assert_allclose(pairs.direction(gradient), expected, rtol=1e-9, atol=1e-9)
+
+
+def along_a_line(phi, slope):
+    """The points after a step, of a function of one variable and its derivative."""
+    return lambda step: Point(step, np.array([step]), phi(step), np.array([slope(step)]), slope(step))
+
+
+LINES = {
+    "a step of one": (lambda t: (t - 1.0) ** 2, lambda t: 2.0 * (t - 1.0)),
+    "far": (lambda t: (t - 3e3) ** 2, lambda t: 2.0 * (t - 3e3)),
+    "near": (lambda t: (t - 3e-4) ** 2, lambda t: 2.0 * (t - 3e-4)),
+    "a wave": (lambda t: -np.sin(20.0 * t) - t, lambda t: -20.0 * np.cos(20.0 * t) - 1.0),
+    "a wall": (
+        lambda t: 60.0 * t**2 - t if t < 0.02 else np.inf,
+        lambda t: 120.0 * t - 1.0 if t < 0.02 else np.nan,
+    ),
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_line_search_keeps_its_conditions(line):
+    asked, evaluate = [], along_a_line(*LINES[line])
+    start = evaluate(0.0)
+    point = search(lambda step: asked.append(step) or evaluate(step), start, 20, 0.0)
+    assert point.value <= start.value + 1e-4 * point.step * start.slope
+    assert abs(point.slope) <= 0.9 * abs(start.slope)
+    assert asked[0] == 1.0
+    assert len(asked) == (1 if line == "a step of one" else len(set(asked)))
+
+
+def test_a_line_search_that_runs_out_returns_what_is_lower():
+    evaluate = along_a_line(*LINES["far"])
+    assert search(evaluate, evaluate(0.0), 1, 0.0).step == 1.0
+    evaluate = along_a_line(*LINES["near"])
+    assert search(evaluate, evaluate(0.0), 1, 0.0) is None
+
+
+def test_lbfgs_shortens_steps_to_where_the_objective_is_finite():
+    def value(t):
+        return np.inf if t[0] < 0.0 else t[0] - 1e-3 * np.log(t[0])
+
+    barrier = Function(value, lambda t: np.full(1, np.nan) if t[0] < 0.0 else 1.0 - 1e-3 / t)
+    result = LBFGS().minimize(barrier, np.full(1, 0.5), max_iter=200, tol=1e-8)
+    assert result.success
+    np.testing.assert_allclose(result.x, [1e-3], rtol=1e-6)
+
+
+def test_lbfgs_starts_again_by_steepest_descent_where_its_pairs_mislead():
+    """The state of another function: its pairs lead uphill."""
+    solver, start = LBFGS(), np.array([3.0, -2.0])
+    other = solver.minimize(quadratic(np.array([1.0, 50.0])), start, max_iter=4, tol=0.0, keep_state=True).state
+    other["pairs"]["rows"] *= -1.0
+    other["pairs"]["scale"] *= -1.0
+    function = quadratic(np.array([2.0, 1.0]))
+    value, gradient = function.value_and_gradient(start)
+    state = {**other, "theta": start, "value": value, "gradient": gradient, "fall": np.inf}
+    result = solver.minimize(function, start, max_iter=100, tol=1e-8, state=state)
+    assert result.success
+    np.testing.assert_allclose(result.x, [0.0, 0.0], atol=1e-8)
 
 
 # ------------------------------------------------------------------------------------------------- networks, all losses
@@ -280,6 +375,17 @@ def test_full_batch_solvers_stop_at_a_small_gradient(name, loss):
     assert result.success
     assert np.abs(gradient).max() <= 1e-3
     np.testing.assert_allclose(result.jac, gradient, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_lbfgs_comes_to_the_minimum_of_scipy_on_a_network(loss):
+    """With linear hidden units every minimum is a global one, but not a single point."""
+    objective, theta = network(loss, activation="identity", weighted=True)
+    options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 5000, "maxfun": 10_000}
+    expected = minimize(objective.value_and_gradient, theta, jac=True, method="L-BFGS-B", options=options)
+    result = LBFGS().minimize(objective, theta, max_iter=5000, tol=1e-6)
+    assert result.success, result.message
+    assert result.fun == pytest.approx(expected.fun, rel=1e-9)
 
 
 # ------------------------------------------------------------------------------------------------------- the formulas
@@ -478,6 +584,16 @@ def test_a_state_can_be_used_twice(name):
     one, other = (solver.minimize(objective, first.x, state=first.state, **options) for _ in range(2))
     np.testing.assert_array_equal(one.x, other.x)
     assert (one.x != first.x).any()
+
+
+def test_the_state_of_lbfgs_does_not_grow():
+    objective, theta = network("squared")
+    solver = LBFGS(n_corrections=5)
+    sizes = [
+        len(pickle.dumps(solver.minimize(objective, theta, max_iter=n_iter, tol=0.0, keep_state=True).state))
+        for n_iter in (6, 20)
+    ]
+    assert sizes[0] == sizes[1]
 
 
 # ------------------------------------------------------------------------------------------------- solvers as objects
