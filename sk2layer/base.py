@@ -195,7 +195,8 @@ class BaseTwoLayer(FittedTwoLayer):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            The inputs, in any units. float32 is computed with as it is; everything else becomes float64.
+            The inputs, in any units. float32 is computed with as it is; everything else becomes float64. An array or
+            DataFrame of Dask is fitted where its blocks are, by full-batch solvers; y and weights are then Dask's, too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), optional

@@ -281,7 +281,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class; with several labels, 1 for each that is more probable than not.
+            The most probable class; with several labels, 1 for each that is more probable than not. For rows from
+            Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
 
         Raises
         ------

@@ -193,7 +193,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the units and with the dimensions of the y that was fitted.
+            The predictions, in the units and with the dimensions of the y that was fitted. For rows from
+            Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
         std : ndarray like y
             Their standard deviations, only with `return_std`.
 

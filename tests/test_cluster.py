@@ -36,7 +36,7 @@ N_BLOCKS = len(X) // CHUNK
 def client():
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 50}),
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -180,11 +180,15 @@ def test_intervals_are_lazy_too(client):
 # ------------------------------------------------------------------ faults
 
 
-def kill_a_worker_after(client, seconds, number):
-    process = sorted(client.run(os.getpid).values())[number % 2]
-    timer = threading.Timer(seconds, os.kill, (process, signal.SIGKILL))
-    timer.start()
-    return timer
+def processes(client, without=None):
+    """Return the processes of both workers, once these are there, and that one is not."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        found = set(client.run(os.getpid, on_error="ignore").values())
+        if len(found) == 2 and without not in found:
+            return sorted(found)
+        time.sleep(0.05)
+    raise AssertionError("the workers have not come back")
 
 
 def test_ten_runs_with_a_worker_killed_are_ten_times_the_same(client):
@@ -192,15 +196,14 @@ def test_ten_runs_with_a_worker_killed_are_ten_times_the_same(client):
     rows, target = chunked(X), chunked(y)
     start = time.perf_counter()
     undisturbed = clone(model).fit(rows, target)
-    duration, rng, pids = time.perf_counter() - start, np.random.default_rng(), set()
-    for number in range(10):
-        client.wait_for_workers(2, timeout=60)
-        pids |= set(client.run(os.getpid).values())
-        timer = kill_a_worker_after(client, rng.uniform(0.0, duration), number)
+    duration, rng, victim = time.perf_counter() - start, np.random.default_rng(), None
+    for _ in range(10):
+        victim = rng.choice(processes(client, without=victim))
+        timer = threading.Timer(rng.uniform(0.0, 0.8 * duration), os.kill, (victim, signal.SIGKILL))
+        timer.start()
         assert_same_fit(clone(model).fit(rows, target), undisturbed)
         timer.join()
-    client.wait_for_workers(2, timeout=60)
-    assert len(pids) >= 11  # each time one of the two was new, but for the first
+    processes(client, without=victim)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
