@@ -5,7 +5,7 @@ of 250,000. Levenberg-Marquardt with 20 units then takes its iterations. Reporte
 the bytes that it sends through the loopback device, and the largest memory that a worker and the client had resident.
 The last lines are the model `seconds = a + b rows / min(workers, cores)`, fitted to all of them, and where it is off.
 
-    python docs/benchmarks/cluster.py [--rows 1e6 5e6 2e7 5e7] [--workers 1 2 4] [--directory DIR] [--quick]
+    python docs/benchmarks/cluster.py [--rows 1e6 5e6] [--iterations 4 4] [--workers 1 2 4] [--quick]
 """
 
 import argparse
@@ -153,12 +153,12 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=float, nargs="+", default=[1e6, 5e6, 2e7, 5e7], help="with 2 workers")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="with the second number of rows")
-    parser.add_argument("--iterations", type=int, default=4, help="but 10 with the largest number of rows")
+    parser.add_argument("--iterations", type=int, nargs="+", default=[4, 4, 4, 10], help="for each number of rows")
     parser.add_argument("--directory", type=Path, help="where to keep the file; by default a temporary one")
     parser.add_argument("--quick", action="store_true", help="a smoke run: few rows")
     options = parser.parse_args()
     if options.quick:
-        options.rows, options.workers, options.iterations = [2000, 4000], [1], 2
+        options.rows, options.workers, options.iterations = [2000, 4000], [1], [2, 2]
     options.rows = [int(rows) for rows in options.rows]
     return options
 
@@ -170,13 +170,13 @@ def main():
     print_machine()
     print(f"dask {dask.__version__}, {os.cpu_count()} cores", flush=True)
     block_rows = 500 if options.quick else BLOCK_ROWS
-    settings = [(rows, 2) for rows in options.rows] + [(options.rows[1], n) for n in options.workers if n != 2]
+    settings = [(rows, 2, n_iter) for rows, n_iter in zip(options.rows, options.iterations, strict=True)]
+    settings += [(options.rows[1], n, options.iterations[1]) for n in options.workers if n != 2]
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.directory or Path(temporary)
         write(directory, max(options.rows), block_rows)
-        for n_rows, n_workers in settings:
-            n_iter = 10 if n_rows == max(options.rows) and not options.quick else options.iterations
+        for n_rows, n_workers, n_iter in settings:
             results.append(measure(directory, n_rows, n_workers, n_iter, block_rows))
             if len(results) == 1:
                 print(" ".join(f"{name:>13}" for name in results[0]))
