@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from ._typing import Array
 from .activations import ACTIVATIONS
 from .callback_support import Reporter, with_callbacks
+from .dask_input import check_fit_on_dask
 from .data import (
     Data,
     Targets,
@@ -22,6 +23,7 @@ from .data import (
     check_validation_data,
     check_weight,
     draw_seed,
+    is_dask,
     make_data,
     split,
 )
@@ -115,6 +117,15 @@ class BaseTwoLayer(FittedTwoLayer):
         """Return the sample weights with what the estimator makes of them."""
         return weight
 
+    @staticmethod
+    def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
+        """Return a y that says as much of its kind as this one does, and the total weight of each of its rows."""
+        return np.asarray(y)[:1], np.ones(len(y[:1]))
+
+    def _weights_of_kinds(self, targets: Targets, Y: Any, totals: Array) -> Array | None:
+        """Return what `_reweight` multiplies the weights of each kind by, given their encoded y and total weights."""
+        return None
+
     # ------------------------------------------------------------------ parameters
 
     def set_params(self, **params: Any) -> Self:
@@ -146,22 +157,24 @@ class BaseTwoLayer(FittedTwoLayer):
         solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
         return getattr(solver, "supports_partial_fit", False)
 
-    def _make_solver(self, n_samples: int, shape: Shape, targets: Targets) -> Solver:
+    def _make_solver(self, data: Data, shape: Shape, targets: Targets) -> Solver:
         """Return the solver to use; for "auto" see docs/benchmarks/solver_choice.py."""
         if not isinstance(self.solver, str):
             return self.solver
         if self.solver != "auto":
             return SOLVERS[self.solver]()
-        if n_samples * shape.n_parameters > FULL_BATCH_LIMIT:
+        if data.in_memory and data.X.shape[0] * shape.n_parameters > FULL_BATCH_LIMIT:
             return SOLVERS["adam"]()
         return SOLVERS["lm" if shape.n_parameters <= LM_LIMIT[targets.loss.out_activation] else "lbfgs"]()
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self, X: Any, X_val: Any = None) -> None:
         check_parameters(self)
         check_restarts(self.restarts, self.n_init, self.warm_start)
         check_evidence_parameters(self.alpha, self.solver, self.early_stopping)
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
+        if is_dask(X):
+            check_fit_on_dask(self, X_val)
 
     # ------------------------------------------------------------------ fit
 
@@ -183,7 +196,8 @@ class BaseTwoLayer(FittedTwoLayer):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            The inputs, in any units. float32 is computed with as it is; everything else becomes float64.
+            The inputs, in any units. float32 is computed with as it is; everything else becomes float64. An array or
+            DataFrame of Dask is fitted where its blocks are, by full-batch solvers; y and weights are then Dask's, too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), optional
@@ -211,7 +225,7 @@ class BaseTwoLayer(FittedTwoLayer):
         ConvergenceWarning
             If the solver has not converged within `max_iter` iterations.
         """
-        self._check_parameters()
+        self._check_parameters(X, X_val)
         state: FitState | None = getattr(self, "_fit_state", None)
         unfinished = state is not None and state.in_progress
         again = unfinished or (self.warm_start and hasattr(self, "coefs_"))
@@ -231,7 +245,7 @@ class BaseTwoLayer(FittedTwoLayer):
         scaling = self._take_in(running, data, shape, targets)
         grouping = self._grouping(data.X.shape[0], shape)
         problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha(), evidence=bool(grouping))
-        solver = SOLVERS["lm"]() if grouping else self._make_solver(data.X.shape[0], shape, targets)
+        solver = SOLVERS["lm"]() if grouping else self._make_solver(data, shape, targets)
         climb = EvidenceClimb(grouping, getattr(self, "_log_precisions", None) if again else None) if grouping else None
         context: dict[str, Any] = {
             "problem": problem,
@@ -254,10 +268,17 @@ class BaseTwoLayer(FittedTwoLayer):
 
     def _check_training_data(
         self, X: Any, y: Any, sample_weight: Any, *, classes: Any = None, again: bool = False
-    ) -> tuple[Targets, Data]:
-        """Check and encode the training data; `again`: they have to be of the kind that was fitted before."""
+    ) -> tuple[Targets, Any]:
+        """Check and encode the training data, `Data` or `cluster.BlockData`.
+
+        `again`: they have to be of the kind that was fitted before.
+        """
         if y is None:
             validate_data(self, X, y)  # raises, in the words that scikit-learn's users know
+        if is_dask(X):
+            from .cluster import check_blocks
+
+            return check_blocks(self, X, y, sample_weight, standardize=self.standardize, again=again)
         X = check_rows(self, X, reset=not again)
         targets = self._remembered_targets() if again else self._make_targets(y, classes)
         Y = targets.encode(y)
@@ -278,7 +299,7 @@ class BaseTwoLayer(FittedTwoLayer):
         """Take the data into the running statistics; return the scaling that results."""
         if not self.standardize:
             return Scaling.identity(shape.n_features, shape.n_outputs)
-        return running.update(data.X, data.Y if targets.scaled else None, data.weight).scaling(shape.n_outputs)
+        return data.take_into(running, scale_targets=targets.scaled).scaling(shape.n_outputs)
 
     def _grouping(self, n_samples: int, shape: Shape) -> str:
         """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""

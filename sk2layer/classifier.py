@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .base import BaseTwoLayer
+from .dask_input import lazy_on_dask
 from .data import Targets
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
@@ -268,6 +269,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         )
         self.class_weight = class_weight
 
+    @lazy_on_dask
     def predict(self, X: Any) -> Any:
         """Predict the class, or the labels.
 
@@ -279,7 +281,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class; with several labels, 1 for each that is more probable than not.
+            The most probable class; with several labels, 1 for each that is more probable than not. For rows from
+            Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
 
         Raises
         ------
@@ -291,6 +294,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             return (Z > 0.0).astype(int)
         return self.classes_[self._remembered_targets().codes(Z)]
 
+    @lazy_on_dask
     def decision_function(self, X: Any) -> Array:
         """Return the raw prediction, the log odds.
 
@@ -313,6 +317,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Z = self._moderated_prediction(X)
         return Z[:, 0] if len(self.classes_) == 2 and not self._multilabel else Z
 
+    @lazy_on_dask
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class or label.
 
@@ -336,6 +341,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         p = targets.loss.inverse_link(Z)
         return p if targets.multilabel or p.shape[1] > 1 else np.hstack([1.0 - p, p])
 
+    @lazy_on_dask
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class or label, accurate for the smallest of them.
 
@@ -444,16 +450,25 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     def _reweight(self, Y: Any, targets: Any, weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return weight
-        if targets.multilabel:
-            raise ValueError("class_weight must be None where there are several labels per sample.")
         weight = np.ones(len(Y)) if weight is None else weight
-        codes = targets.codes(Y)
-        weight = weight * self._class_weights(targets.classes, codes, weight)[codes]
+        weight = weight * self._class_weights(targets, Y, weight)[targets.codes(Y)]
         if not weight.any():
             raise ValueError(f"class_weight must not be zero for all samples. Got {self.class_weight}.")
         return weight
 
-    def _class_weights(self, classes: Any, codes: Array, weight: Array) -> Array:
+    @staticmethod
+    def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
+        labels, number = np.unique(np.asarray(_check_labels(y, "y")), axis=0, return_inverse=True)
+        return labels, np.bincount(number.ravel(), weight, minlength=len(labels)).astype(np.float64)
+
+    def _weights_of_kinds(self, targets: Any, Y: Any, totals: Array) -> Array | None:
+        return None if self.class_weight is None else self._class_weights(targets, Y, totals)
+
+    def _class_weights(self, targets: Any, Y: Any, weight: Array) -> Array:
+        """Return the weight of each class, given encoded targets and their weights."""
+        if targets.multilabel:
+            raise ValueError("class_weight must be None where there are several labels per sample.")
+        classes = targets.classes
         if isinstance(self.class_weight, dict):
             unknown = [label for label in self.class_weight if label not in classes]
             if unknown or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
@@ -461,7 +476,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
                     f"class_weight must give numbers >= 0 to labels out of {classes.tolist()}. Got {self.class_weight}."
                 )
             return np.array([self.class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
-        totals = np.bincount(codes, weight, minlength=len(classes))
+        totals = np.bincount(targets.codes(Y), weight, minlength=len(classes))
         return weight.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
 
     def __sklearn_tags__(self) -> Any:

@@ -12,8 +12,9 @@ from sklearn.utils.validation import validate_data
 from ._typing import Array
 from .losses import Loss
 from .network import Shape, Weights
+from .objective import Objective
 from .rows import Selection
-from .scaling import COPY_BYTES
+from .scaling import COPY_BYTES, RunningScaling, Scaling
 
 
 class Targets(ABC):
@@ -50,9 +51,26 @@ class Data(NamedTuple):
     weight: Array | None
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the rows are here, to be taken in any order."""
+        return True
+
+    @property
     def total_weight(self) -> float:
         """The sum of the weights."""
         return float(self.X.shape[0] if self.weight is None else self.weight.sum())
+
+    def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
+        """Take the rows into running means and spreads, of the targets too where these are scaled."""
+        return running.update(self.X, self.Y if scale_targets else None, self.weight)
+
+    def standardized(self, scaling: Scaling, dtype: Any) -> "Data":
+        """Return the data standardised, in the floating type of the computation."""
+        return Data(scaling.rows(self.X.astype(dtype, copy=False)), scaling.targets(self.Y, dtype), self.weight)
+
+    def objective(self, **network: Any) -> Objective:
+        """Return the objective of a network on the data; see `Objective`."""
+        return Objective(*self, **network)
 
     def take(self, rows: Any) -> "Data":
         """Return a part of the data, without a copy where X is large."""
@@ -62,14 +80,24 @@ class Data(NamedTuple):
         return Data(X, self.Y.take(rows, axis=0), None if self.weight is None else self.weight[rows])
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
+def is_dask(X: Any) -> bool:
+    """Return whether X is an array, DataFrame or Series of Dask."""
+    return hasattr(X, "__dask_graph__") and hasattr(X, "to_delayed")
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool, ensure_min_samples: int = 1) -> Any:
     """Return X as an array or csr matrix of float64 or float32 (which is kept); with `reset`, learn its columns."""
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32])
+    dtype = [np.float64, np.float32]
+    X = validate_data(
+        estimator, X, reset=reset, accept_sparse="csr", dtype=dtype, ensure_min_samples=ensure_min_samples
+    )
     return X.view(np.ndarray) if isinstance(X, np.ndarray) else X  # a memmap of NumPy is slow to take rows from
 
 
-def check_weight(sample_weight: Any, n_samples: int, name: str = "sample_weight") -> Array | None:
-    """Return checked weights in float64, shape (n_samples,), or None.
+def check_weight(
+    sample_weight: Any, n_samples: int, name: str = "sample_weight", *, whole: bool = True
+) -> Array | None:
+    """Return checked weights in float64, shape (n_samples,), or None; not `whole`: those of a part of the samples.
 
     Raises
     ------
@@ -85,7 +113,7 @@ def check_weight(sample_weight: Any, n_samples: int, name: str = "sample_weight"
         raise ValueError(f"{name} must not be negative. Got {weight.min():g}.")
     with np.errstate(over="ignore"):
         total = weight.sum()
-    if not 0.0 < total < np.inf:
+    if not total < np.inf or (whole and total == 0.0):
         raise ValueError(f"{name} must not be zero for all samples, and its sum must be finite. Got {total:g}.")
     return weight
 

@@ -33,9 +33,9 @@ Conventions: a block of n rows is held with samples in columns, so that products
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,9 +147,13 @@ class CurvatureSum(ABC):
         self._W2 = np.zeros((h, k), dtype)
         self._buffers: dict[tuple[str, int, int], Array] = {}
 
+    @property
+    def _arrays(self) -> tuple[Array, ...]:
+        return self.sums, self._own, self._bends, self._output_gradient
+
     def clear(self) -> None:
         """Start from zero."""
-        for array in (self.sums, self._own, self._bends, self._output_gradient):
+        for array in self._arrays:
             array[...] = 0.0
 
     def add(self, block: Block, *, exact: bool) -> None:
@@ -164,13 +168,15 @@ class CurvatureSum(ABC):
             for part, input_pairs in block.inputs.parts():
                 self._add_product(self._bends, bends[:, part], input_pairs)
 
-    def merge(self, other: "CurvatureSum") -> None:
+    def merge(self, other: "CurvatureSum") -> Self:
         """Add the sums over other rows."""
-        self.sums += other.sums
-        self._own += other._own
-        self._bends += other._bends
-        self._output_gradient += other._output_gradient
+        for mine, its in zip(self._arrays, other._arrays, strict=True):
+            mine += its
         self._W2 = other._W2
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.shape, self.dtype, self._arrays, self._W2)  # without work space and index
 
     def gradient(self) -> Array:
         """Return the gradient of the weighted losses, shape (n_parameters,)."""
@@ -217,6 +223,16 @@ class CurvatureSum(ABC):
         if key not in self._buffers:
             self._buffers[key] = np.empty((n_rows, n_columns), self.dtype)
         return self._buffers[key]
+
+
+def _restored(
+    form: Callable[[Shape, Any], CurvatureSum], shape: Shape, dtype: Any, arrays: tuple[Array, ...], W2: Array
+) -> CurvatureSum:
+    total = form(shape, dtype)
+    for mine, its in zip(total._arrays, arrays, strict=True):
+        mine[...] = its
+    total._W2 = W2
+    return total
 
 
 class RowSum(CurvatureSum):

@@ -31,7 +31,7 @@ class IncrementalTwoLayer(BaseTwoLayer):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Take one epoch over a batch."""
-        self._check_parameters()
+        self._check_parameters(X)
         if self.restarts == "average" and self.n_init > 1:
             raise ValueError(f"n_init must be 1 for partial_fit with restarts='average'. Got {self.n_init}.")
         stream: Stream | None = getattr(self, "_stream", None)
@@ -42,7 +42,7 @@ class IncrementalTwoLayer(BaseTwoLayer):
         weight = data.total_weight
         weight_seen = weight + (0.0 if stream is None else stream.weight_seen)
         problem = self._make_problem(data, None, scaling, shape, targets, self._alpha() * weight / weight_seen)
-        solver = self._make_solver(data.X.shape[0], shape, targets)
+        solver = self._make_solver(data, shape, targets)
         settings = FitSettings(solver, max_iter=1, tol=0.0, patience=sys.maxsize, keep_state=True)
         if stream is None:
             seed, state = draw_seed(self.random_state), None

@@ -87,11 +87,12 @@ class KroneckerSum:
         self.outputs += np.einsum("iom,ipm->op", factor, factor)
         return self
 
-    def merge(self, other: "KroneckerSum") -> None:
+    def merge(self, other: "KroneckerSum") -> "KroneckerSum":
         """Add the sums over other rows."""
         self.hidden += other.hidden
         self.values += other.values
         self.outputs += other.outputs
+        return self
 
 
 class Eigen(NamedTuple):

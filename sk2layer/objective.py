@@ -8,9 +8,8 @@ bias.
 """
 
 import copy
-import itertools
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,48 +17,18 @@ from numpy.typing import NDArray
 
 from ._typing import Array, Rows
 from .activations import Activation
-from .gauss_newton import Block, CurvatureSum, Inputs, choose_form
+from .gauss_newton import Block, CurvatureSum, Inputs
+from .lanes import Lane, Lanes, RowExecutor, Sums
 from .linearized import MAX_INPUTS, Eigen, KroneckerApproximation, KroneckerSum, RowsAt
 from .losses import Loss
-from .network import Layers, Shape, Weights, Workspace, backward, forward
+from .network import Layers, Shape, Weights, backward, forward
 from .rows import as_rows
-from .threads import PASS_OPERATIONS, ThreadMap
 
 BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache,
 WIDE_ROWS, WIDE_BYTES = 256, 2**22  # but so many rows make products that are worth it, up to this size
 CHUNK_BYTES = 2**20  # what is gathered at a time of rows in random order, for as many mini-batches as it holds
 INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
-LANE_OPERATIONS = 2**18  # rows times parameters whose second derivatives are worth a thread of their own
-MAX_LANES = 8  # the same whatever the number of threads: it determines the order of summation
-
-
-class Lane:
-    """A range of rows that is summed in one thread, and its work space."""
-
-    def __init__(self, rows: slice, shape: Shape, dtype: Any) -> None:
-        self.rows, self.shape, self.dtype = rows, shape, dtype
-        self._workspaces: dict[int, Workspace] = {}
-        self._inputs = np.ones((0, shape.n_features + 1), dtype)
-
-    @cached_property
-    def curvature_sum(self) -> CurvatureSum:
-        """The sums that make up second derivatives."""
-        return choose_form(self.shape)(self.shape, self.dtype)
-
-    def workspace(self, n_rows: int) -> Workspace:
-        """Return the work space for the passes over a block."""
-        if n_rows not in self._workspaces:
-            larger = next((work for size, work in self._workspaces.items() if size > n_rows), None)
-            work = larger.head(n_rows) if larger else Workspace.empty(n_rows, self.shape, self.dtype)
-            self._workspaces[n_rows] = work
-        return self._workspaces[n_rows]
-
-    def inputs(self, n_rows: int) -> Array:
-        """Return work space for a block of inputs with a one appended to each row."""
-        if n_rows > len(self._inputs):
-            self._inputs = np.ones((n_rows, self.shape.n_features + 1), self.dtype)
-        return self._inputs[:n_rows]
 
 
 class Objective:
@@ -81,6 +50,10 @@ class Objective:
         The floating type of the computation.
     n_threads : int
         The number of threads that share the rows where there are many; the results do not depend on it.
+    executor : RowExecutor, optional
+        What carries out the sums over all rows, where these are elsewhere and X and Y have none.
+    weight_sum : float, optional
+        The total weight, where the rows are a part of the data.
     """
 
     def __init__(
@@ -95,6 +68,8 @@ class Objective:
         penalty: Array,
         dtype: Any,
         n_threads: int = 1,
+        executor: RowExecutor | None = None,
+        weight_sum: float | None = None,
     ) -> None:
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
         self._rows = as_rows(X)
@@ -103,24 +78,20 @@ class Objective:
         self.penalty = penalty.astype(self.dtype)
         self.n_samples = X.shape[0]
         self.n_parameters = shape.n_parameters
-        self.weight_sum = float(self.n_samples if sample_weight is None else sample_weight.sum(dtype=np.float64))
+        own_weight = self.n_samples if sample_weight is None else sample_weight.sum(dtype=np.float64)
+        self.weight_sum = float(own_weight if weight_sum is None else weight_sum)
         self.block_rows = _block_rows(shape, self.dtype.itemsize, dense=isinstance(X[:0], np.ndarray))
         self.matrix_block_rows = _matrix_block_rows(shape, self.dtype.itemsize)
         self._kept_inputs: dict[tuple[int, int], Inputs] = {}
-        self._lanes = self._make_lanes()
-        self._map = ThreadMap(min(n_threads, len(self._lanes)))
-
-    def _make_lanes(self) -> list[Lane]:
-        n_lanes = int(np.clip(self.n_samples * self.n_parameters // LANE_OPERATIONS, 1, MAX_LANES))
-        bounds = np.linspace(0, self.n_samples, n_lanes + 1).astype(int).tolist()
-        return [Lane(slice(i, j), self.shape, self.dtype) for i, j in itertools.pairwise(bounds)]
+        self._lane = Lane(slice(0), shape, self.dtype)  # for rows that are asked for
+        self._executor = executor or Lanes(self.n_samples, shape, self.dtype, n_threads)
 
     def value(self, theta: Array, rows: Rows | None = None) -> float:
         """Return J at theta, on all rows or an estimate from some; the forward half of `value_and_gradient`.
 
         It is the same number to the last bit.
         """
-        total = sum(self._map_lanes(lambda lane, part: self._lane_value(theta, lane, part), rows))
+        (total,) = self._sum(Objective._lane_value, rows, theta=theta)
         return total * (1.0 / self._total_weight(rows)) + self._penalty_value(theta)
 
     def value_and_gradient(self, theta: Array, rows: Rows | None = None) -> tuple[float, Array]:
@@ -139,10 +110,8 @@ class Objective:
         gradient : ndarray of shape (n_parameters,)
             In the floating type of theta; blocks are summed in float64.
         """
-        scale, total, gradient = 1.0 / self._total_weight(rows), 0.0, np.zeros(self.n_parameters)
-        for value, part in self._map_lanes(lambda lane, part: self._lane_gradient(theta, lane, part, scale), rows):
-            total += value
-            gradient += part
+        scale = 1.0 / self._total_weight(rows)
+        total, gradient = self._sum(Objective._lane_gradient, rows, theta=theta, scale=scale)
         gradient += self._penalty_gradient(theta)
         return total * scale + self._penalty_value(theta), gradient.astype(self.dtype, copy=False)
 
@@ -169,7 +138,7 @@ class Objective:
             for part in parts:
                 yield self.value_and_gradient(theta, part if order is None else order[part])[1]
             return
-        lane, gradient, penalty = self._lanes[0], np.empty_like(theta), np.empty_like(theta)
+        lane, gradient, penalty = self._lane, np.empty_like(theta), np.empty_like(theta)
         layers, out = self.shape.layers(theta), self.shape.layers(gradient)
         strength = self.penalty * (1.0 / self.weight_sum)
         for X1, Y, scale in self._gathered_batches(size, order):
@@ -188,7 +157,7 @@ class Objective:
         for start in range(0, n_rows, chunk_rows):
             stop = min(start + chunk_rows, n_rows)
             rows = slice(start, stop) if order is None else order[start:stop]
-            X1, Y = self._rows.with_one(rows, self._lanes[0].inputs), self.Y[rows]
+            X1, Y = self._rows.with_one(rows, self._lane.inputs), self.Y[rows]
             weight = None if self.sample_weight is None else self.sample_weight[rows, np.newaxis]
             for first in range(0, stop - start, size):
                 part = slice(first, min(first + size, stop - start))
@@ -232,77 +201,75 @@ class Objective:
 
     def gauss_newton_product(self, theta: Array, vector: Array) -> Array:
         """Return the Gauss-Newton matrix at theta times a vector, shape (n_parameters,), without forming the matrix."""
-        product = np.zeros(self.n_parameters)
-        for part in self._map_lanes(lambda lane, rows: self._lane_product(theta, vector, lane, rows)):
-            product += part
+        (product,) = self._sum(Objective._lane_product, theta=theta, vector=vector)
         return product + self.penalty * vector / self.weight_sum
 
     def kronecker_approximation(self, theta: Array) -> KroneckerApproximation:
         """Return an approximation of the Gauss-Newton matrix at theta, without the penalty."""
-        first, *others = self._map_lanes(lambda lane, rows: self._lane_kronecker(theta, lane, rows))
-        for other in others:
-            first.merge(other)
-        return KroneckerApproximation(self._input_moments, first, self.shape)
+        total = self._sum(Objective._lane_kronecker, theta=theta)
+        return KroneckerApproximation(self._input_moments, total, self.shape)
 
     @cached_property
     def _input_moments(self) -> Eigen:
         d = self.shape.n_features
         if d > MAX_INPUTS:
             return Eigen(np.ones(d + 1), None)
-        moments = np.zeros((d + 1, d + 1))
-        for rows in self._blocks(slice(None), self.matrix_block_rows):
-            X = self.X[rows]
-            X = np.hstack([X if isinstance(X, np.ndarray) else X.toarray(), np.ones((X.shape[0], 1))])
-            moments += (X * self.share(rows)).T @ X
+        (moments,) = self._sum(Objective._lane_input_moments)
         return Eigen.of(moments)
 
     def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
-        first, *others = self._map(lambda lane: self._lane_curvature(theta, lane, exact=exact), self._lanes)
-        for other in others:
-            first.merge(other)
-        return first
+        return self._sum(Objective._lane_curvature, quick=False, theta=theta, exact=exact)
 
-    def _map_lanes(self, function: Callable[[Lane, Rows], Any], rows: Rows | None = None) -> list[Any]:
-        """Return function(lane, rows) of all lanes with their rows, or of the first one with the rows given."""
-        if rows is not None:
-            return [function(self._lanes[0], rows)]
-        together = self.n_samples * self.n_parameters >= PASS_OPERATIONS
-        return (self._map if together else ThreadMap(1))(lambda lane: function(lane, lane.rows), self._lanes)
+    def _sum(
+        self, function: Callable[..., Any], rows: Rows | None = None, *, quick: bool = True, **arguments: Any
+    ) -> Any:
+        """Return the total of function(self, lane, rows, **arguments), or that of the rows given."""
+        function = partial(function, **arguments)
+        return self._executor.sum(function, self, quick=quick) if rows is None else function(self, self._lane, rows)
 
-    def _lane_value(self, theta: Array, lane: Lane, rows: Rows) -> float:
+    def _lane_value(self, lane: Lane, rows: Rows, theta: Array) -> Sums:
         with np.errstate(over="ignore", invalid="ignore"):
-            return sum(self._block_value(theta, lane, block) for block in self._blocks(rows, self.block_rows))
+            return Sums([sum(self._block_value(theta, lane, block) for block in self._blocks(rows, self.block_rows))])
 
-    def _lane_gradient(self, theta: Array, lane: Lane, rows: Rows, scale: float) -> tuple[float, Array]:
+    def _lane_gradient(self, lane: Lane, rows: Rows, theta: Array, scale: float) -> Sums:
         layers, part = self.shape.layers(theta), np.empty_like(theta)
         total, gradient, out = 0.0, np.zeros(self.n_parameters), self.shape.layers(part)
         with np.errstate(over="ignore", invalid="ignore"):
             for block in self._blocks(rows, self.block_rows):
                 total += self._block_value_and_gradient(layers, lane, block, scale, out)
                 gradient += part
-        return total, gradient
+        return Sums([total, gradient])
 
-    def _lane_curvature(self, theta: Array, lane: Lane, *, exact: bool) -> CurvatureSum:
+    def _lane_curvature(self, lane: Lane, rows: Rows, theta: Array, exact: bool) -> CurvatureSum:
         total = lane.curvature_sum
         total.clear()
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows in self._blocks(lane.rows, self.matrix_block_rows):
-                total.add(self._block(theta, rows), exact=exact)
+            for block in self._blocks(rows, self.matrix_block_rows):
+                total.add(self._block(theta, block), exact=exact)
         return total
 
-    def _lane_product(self, theta: Array, vector: Array, lane: Lane, rows: Rows) -> Array:
+    def _lane_product(self, lane: Lane, rows: Rows, theta: Array, vector: Array) -> Sums:
         total, part = np.zeros(self.n_parameters), np.empty(self.n_parameters, self.dtype)
         direction, out = (self.shape.layers(array) for array in (vector.astype(self.dtype, copy=False), part))
         for block in self._blocks(rows, self.block_rows):
             self._rows_at(theta, lane, block).product(direction, out)
             total += part
-        return total
+        return Sums([total])
 
-    def _lane_kronecker(self, theta: Array, lane: Lane, rows: Rows) -> KroneckerSum:
+    def _lane_kronecker(self, lane: Lane, rows: Rows, theta: Array) -> KroneckerSum:
         total = KroneckerSum(self.shape)
         for block in self._blocks(rows, self.block_rows):
             total.add(self._rows_at(theta, lane, block))
         return total
+
+    def _lane_input_moments(self, lane: Lane, rows: Rows) -> Sums:
+        d = self.shape.n_features
+        moments = np.zeros((d + 1, d + 1))
+        for block in self._blocks(rows, self.matrix_block_rows):
+            X = self.X[block]
+            X = np.hstack([X if isinstance(X, np.ndarray) else X.toarray(), np.ones((X.shape[0], 1))])
+            moments += (X * self.share(block)).T @ X
+        return Sums([moments])
 
     def _rows_at(self, theta: Array, lane: Lane, rows: slice) -> RowsAt:
         X1, work = self._rows.with_one(rows, lane.inputs), lane.workspace(rows.stop - rows.start)
@@ -321,16 +288,17 @@ class Objective:
         other.penalty, other.loss = penalty.astype(self.dtype), loss
         return other
 
-    def map_blocks(self, theta: Array, function: Callable[[Iterator[tuple[slice, Block]]], Any]) -> list[Any]:
-        """Return function(blocks) for parts of the rows, in threads; each block comes with its rows.
+    def sum_blocks(self, theta: Array, function: Callable[["Objective", Iterator[tuple[slice, Block]]], Any]) -> Any:
+        """Return the total of function(objective, blocks) over parts of the rows; each block comes with its rows.
 
-        What is in a block is weighted by the shares of the samples.
+        The function returns `Sums`. The rows count in the objective that it is given. What is in a block is weighted by
+        the shares of the samples.
         """
+        return self._sum(Objective._lane_blocks, quick=False, theta=theta, summand=function)
 
-        def blocks(lane: Lane) -> Iterator[tuple[slice, Block]]:
-            return ((rows, self._block(theta, rows)) for rows in self._blocks(lane.rows, self.matrix_block_rows))
-
-        return self._map(lambda lane: function(blocks(lane)), self._lanes)
+    def _lane_blocks(self, lane: Lane, rows: Rows, theta: Array, summand: Callable[..., Any]) -> Any:
+        blocks = self._blocks(rows, self.matrix_block_rows)
+        return summand(self, ((block, self._block(theta, block)) for block in blocks))
 
     def _block(self, theta: Array, rows: slice) -> Block:
         """Return what a block of rows contributes to second derivatives."""

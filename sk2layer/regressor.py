@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
+from .dask_input import lazy_on_dask
 from .data import Targets
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import HalfSquaredError
@@ -176,6 +177,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     True
     """
 
+    @lazy_on_dask
     def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
         """Predict the targets.
 
@@ -191,7 +193,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the units and with the dimensions of the y that was fitted.
+            The predictions, in the units and with the dimensions of the y that was fitted. For rows from
+            Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
         std : ndarray like y
             Their standard deviations, only with `return_std`.
 
@@ -210,6 +213,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         std = np.sqrt(variance + self.noise_variance_ if include_noise else variance).astype(Z.dtype)
         return y, std if self._y_is_matrix else std[:, 0]
 
+    @lazy_on_dask
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
         """Return the interval in which each target lies with the given probability; after a fit by evidence.
 

@@ -15,7 +15,7 @@ hidden units in T, as much as for G itself.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ._typing import Array
 from .gauss_newton import Block, Inputs
+from .lanes import Sums
 from .network import Shape
 from .objective import Objective
 
@@ -51,17 +52,13 @@ def response(objective: Objective, theta: Array, covariance: Array) -> Response:
     The loss must have a `curvature_slope` (see `bounds`), by which L moves with the raw predictions.
     """
     blocks = CovarianceBlocks(covariance, objective.shape)
-
-    def part(rows_and_blocks: Iterator[tuple[slice, Block]]) -> Response:
-        return _part(objective, objective.shape.unpack(theta).b2, blocks, rows_and_blocks)
-
-    parts = objective.map_blocks(theta, part)
-    return Response(*(objective.weight_sum * sum(values) for values in zip(*parts, strict=True)))
+    total = objective.sum_blocks(theta, partial(_part, b2=objective.shape.unpack(theta).b2, blocks=blocks))
+    return Response(*(objective.weight_sum * values for values in total))
 
 
 def _part(
-    objective: Objective, b2: Array, blocks: "CovarianceBlocks", rows_and_blocks: Iterator[tuple[slice, Block]]
-) -> Response:
+    objective: Objective, rows_and_blocks: Iterator[tuple[slice, Block]], b2: Array, blocks: "CovarianceBlocks"
+) -> Sums:
     """Return what a part of the rows contributes, per unit of weight."""
     loss, (_, _, k) = cast(Any, objective.loss), objective.shape
     gradient, (traces, half_errors) = np.zeros(objective.n_parameters), np.zeros((2, k))
@@ -73,7 +70,7 @@ def _part(
         gradient += part + block._replace(delta=slope.T).gradient()
         traces += np.einsum("oon,oon->o", V, L)
         half_errors += 0.5 * np.einsum("on,no->o", block.delta, Z - objective.Y[rows])
-    return Response(gradient, traces, half_errors)
+    return Sums([gradient, traces, half_errors])
 
 
 class WorkSpace(NamedTuple):

@@ -89,6 +89,12 @@ class RunningScaling:
                 self.y = None if Y is None else _merged(self.y, Moments.of(Y[rows], weight))
         return self
 
+    def merge(self, other: "RunningScaling") -> "RunningScaling":
+        """Take in what another one has seen."""
+        self.x = other.x if other.x is None else _merged(self.x, other.x)
+        self.y = other.y if other.y is None else _merged(self.y, other.y)
+        return self
+
     def scaling(self, n_outputs: int) -> Scaling:
         """Return means and spreads of what was seen.
 

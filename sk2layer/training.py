@@ -63,15 +63,8 @@ class Problem:
         self.scaling, self.shape, self.activation, self.loss, self.alpha = scaling, shape, activation, loss, alpha
         self.n_threads = n_threads
         self.weights_dtype, self.dtype = train.X.dtype, np.dtype(dtype or train.X.dtype)
-        self.train = self._standardize(train)
-        self.validation = None if validation is None else self._standardize(validation)
-
-    def _standardize(self, data: Data) -> Data:
-        return Data(
-            self.scaling.rows(data.X.astype(self.dtype, copy=False)),
-            self.scaling.targets(data.Y, self.dtype),
-            data.weight,
-        )
+        self.train = train.standardized(scaling, self.dtype)
+        self.validation = None if validation is None else validation.standardized(scaling, self.dtype)
 
     def objective(self) -> Objective:
         """Return the objective, with a work space of its own."""
@@ -83,8 +76,7 @@ class Problem:
         return monitor
 
     def _objective(self, data: Data, alpha: float) -> Objective:
-        return Objective(
-            *data,
+        return data.objective(
             shape=self.shape,
             activation=ACTIVATIONS[self.activation],
             loss=self.loss,
@@ -313,7 +305,8 @@ def run_starts(
     outcomes: list[Outcome] = []
     try:
         calls = (delayed(run)(*arguments(*each)) for each in zip(all_settings, seeds, strict=True))
-        for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(calls):
+        backend = None if problem.train.in_memory else "sequential"  # a cluster works on one start at a time
+        for outcome in Parallel(n_jobs=n_jobs, backend=backend, return_as="generator")(calls):
             outcomes.append(outcome)
             if outcome.interrupted or outcome.stopped:
                 break

@@ -82,7 +82,7 @@ def numerical_gauss_newton(objective, theta, step=1e-6):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("loss", "k"), LOSSES)
 def test_matrices_are_the_numerical_ones(loss, k, activation, weighted, form, monkeypatch):
-    monkeypatch.setattr("sk2layer.objective.choose_form", lambda shape: form)
+    monkeypatch.setattr("sk2layer.lanes.choose_form", lambda shape: form)
     objective, theta = make_objective(loss, k, activation=activation, weighted=weighted)
     gradient, gauss_newton, hessian = objective.curvature(theta)
     scale = np.abs(hessian).max()
@@ -97,7 +97,7 @@ def test_the_forms_agree_in_any_blocks(loss, k, monkeypatch):
     objective, theta = make_objective(loss, k, d=7, h=5, n=700)
     matrices = []
     for form, n_rows in itertools.product([RowSum, PairSum], [700, 333, 64]):
-        monkeypatch.setattr("sk2layer.objective.choose_form", lambda shape, form=form: form)
+        monkeypatch.setattr("sk2layer.lanes.choose_form", lambda shape, form=form: form)
         objective.matrix_block_rows = n_rows
         objective._kept_inputs.clear()
         vars(objective).pop("_total", None)

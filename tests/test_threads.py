@@ -11,9 +11,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.activations import ACTIVATIONS
+from sk2layer.lanes import LANE_OPERATIONS
 from sk2layer.losses import HalfSquaredError
 from sk2layer.network import Shape, initial_weights
-from sk2layer.objective import LANE_OPERATIONS, Objective
+from sk2layer.objective import Objective
 from sk2layer.threads import ThreadMap, one_blas_thread, thread_budget
 
 X, y = make_friedman1(30_000, noise=1.0, random_state=0)

@@ -1,0 +1,299 @@
+"""How a fit runs where the data are: on the workers of a cluster, each with its blocks of rows.
+
+Dask keeps the blocks. What a sum over rows needs (see `lanes`) is sent to them, and one task per block returns what it
+contributes; neighbours are merged on the workers, in the order of the blocks, so that the total depends neither on
+which worker summed which block nor on when. The solver runs in the client, and gets totals only.
+
+All tasks are functions of their arguments alone: what a worker held and had computed when it died, Dask computes again
+from where the blocks came from.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial, reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._typing import Array
+from .data import Data, Targets, check_rows, check_weight, is_dask, make_data
+from .lanes import Lane, SumOverRows, merged
+from .objective import Objective
+from .scaling import RunningScaling, Scaling
+from .threads import one_blas_thread
+
+FAN_IN = 8
+"""How many totals are merged at a time, and thus how many of them a worker holds at once."""
+
+
+class Extent(NamedTuple):
+    """The shape and floating type of rows that are elsewhere."""
+
+    shape: tuple[int, int]
+    dtype: Any
+
+
+class BlockData:
+    """Checked rows, encoded targets and weights on a cluster; for a fit, what `Data` is in memory.
+
+    Parameters
+    ----------
+    blocks : list of dask Delayed
+        Each a `Data` of some rows, kept by Dask.
+    summaries : list of Summary
+        Theirs.
+    dtype : numpy dtype
+        The floating type of X.
+    scaling : Scaling, optional
+        What standardises the blocks when they are used.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self, blocks: list[Any], summaries: list["Summary"], dtype: Any, scaling: Scaling | None = None
+    ) -> None:
+        self.blocks, self.summaries, self.scaling = blocks, summaries, scaling
+        n_samples = sum(summary.n_rows for summary in summaries)
+        self.X = Extent((n_samples, summaries[0].n_features), dtype)
+        self.total_weight = sum(summary.weight for summary in summaries)
+
+    def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
+        """Take the rows into running means and spreads, in the order of the blocks."""
+        return reduce(RunningScaling.merge, (summary.running for summary in self.summaries), running)
+
+    def standardized(self, scaling: Scaling, dtype: Any) -> "BlockData":
+        """Return the data standardised, in the floating type of the computation."""
+        return BlockData(self.blocks, self.summaries, np.dtype(dtype), scaling)
+
+    def objective(self, **network: Any) -> Objective:
+        """Return the objective of a network on the data."""
+        shape, executor = network["shape"], Blocks(self.blocks, self.scaling)
+        X, Y = np.empty((0, shape.n_features), self.X.dtype), np.empty((0, shape.n_outputs), self.X.dtype)
+        return Objective(X, Y, None, **network, weight_sum=self.total_weight, executor=executor)
+
+
+class Blocks:
+    """The workers that hold the blocks of rows, as what carries out sums over rows.
+
+    Parameters
+    ----------
+    blocks : list of dask Delayed
+        Each a `Data`.
+    scaling : Scaling or None
+        What standardises them.
+    """
+
+    def __init__(self, blocks: list[Any], scaling: Scaling | None) -> None:
+        self.blocks, self.scaling = blocks, scaling
+
+    def sum(self, function: SumOverRows, objective: Objective, *, quick: bool) -> Any:
+        """Return the total of function(objective, lane, rows) over all rows, each block being a lane."""
+        import dask
+
+        summand = dask.delayed(Summand(function, self.scaling, _network(objective)), traverse=False)
+        part, merge = dask.delayed(sum_block), dask.delayed(merge_sums)
+        totals = [part(block, summand) for block in self.blocks]
+        while len(totals) > 1:
+            totals = [merge(*totals[i : i + FAN_IN]) for i in range(0, len(totals), FAN_IN)]
+        return dask.compute(totals[0])[0]
+
+
+def _network(objective: Objective) -> dict[str, Any]:
+    return {
+        "shape": objective.shape,
+        "activation": objective.activation,
+        "loss": objective.loss,
+        "penalty": objective.penalty,
+        "dtype": objective.dtype,
+        "weight_sum": objective.weight_sum,
+    }
+
+
+def check_blocks(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, *, standardize: bool, again: bool
+) -> tuple[Targets, BlockData]:
+    """Check and encode training data from Dask where they are; `again`: they have to be of the kind fitted before.
+
+    Raises
+    ------
+    TypeError
+        If only some of X, y and sample_weight come from Dask.
+    ValueError
+        If a block is not what `fit` takes, or is unlike the others; the message names it.
+    """
+    import dask
+
+    dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
+    blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
+    kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
+    seen, totals = (np.concatenate(values) for values in zip(*kinds, strict=True))
+    targets = estimator._remembered_targets() if again else estimator._make_targets(seen)
+    factors = estimator._weights_of_kinds(targets, targets.encode(seen), totals)
+    checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, factors), traverse=False)
+    kept = dask.persist(*(dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)))
+    summaries = dask.compute(*(dask.delayed(summarize)(b, standardize, targets.scaled) for b in kept))
+    some = [(block, summary) for block, summary in zip(kept, summaries, strict=True) if summary.weight > 0.0]
+    if not some:
+        raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
+    return targets, BlockData([block for block, _ in some], [summary for _, summary in some], dtype)
+
+
+def _no_rows(X: Any) -> Any:
+    """Return rows of the kind of X, but none."""
+    if hasattr(X, "columns"):
+        return X._meta
+    if X.ndim != 2 or np.isnan(X.shape[1]):
+        raise ValueError(f"X must have shape (n_samples, n_features), with a known number of features. Got {X.shape}.")
+    return np.empty((0, X.shape[1]), X.dtype)
+
+
+def _knowing_columns(estimator: Any) -> Any:
+    """Return an estimator that knows the columns that rows must have, and nothing else."""
+    twin = type(estimator)()
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(estimator, name):
+            setattr(twin, name, getattr(estimator, name))
+    return twin
+
+
+def _aligned_blocks(collections: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return for each block the delayed objects of its rows, targets and weights (None where there are none)."""
+    X = collections["X"]
+    for name, given in collections.items():
+        if not is_dask(given) and not (name == "sample_weight" and given is None):
+            raise TypeError(f"{name} must come from Dask where X does. Got {type(given).__name__}.")
+    columns = {name: _blocks(given, X) for name, given in collections.items() if given is not None}
+    for name, blocks in columns.items():
+        if len(blocks) != len(columns["X"]):
+            raise ValueError(f"{name} must have the blocks of X, {len(columns['X'])}. Got {len(blocks)}.")
+    columns.setdefault("sample_weight", [None] * len(columns["X"]))
+    return list(zip(*columns.values(), strict=True))
+
+
+def _blocks(given: Any, X: Any) -> list[Any]:
+    """Return blocks of whole rows as delayed objects, those of X where both are arrays of known lengths."""
+    if not hasattr(given, "chunks"):
+        return list(given.to_delayed())
+    lengths = given.chunks[0]
+    if hasattr(X, "chunks") and not np.isnan([*lengths, *X.chunks[0]]).any():
+        lengths = X.chunks[0]
+        if given.shape[0] != X.shape[0]:
+            raise ValueError(f"y and sample_weight must have the rows of X, {X.shape[0]}. Got {given.shape[0]}.")
+    return given.rechunk((lengths, *given.shape[1:])).to_delayed().ravel().tolist()
+
+
+# ------------------------------------------------------------------ what runs on the workers
+
+
+class Summand(NamedTuple):
+    """A function to sum over rows, and what makes an objective of a block of them."""
+
+    function: SumOverRows
+    scaling: Scaling | None
+    network: dict[str, Any]
+
+
+def sum_block(block: Data, summand: Summand) -> Any:
+    """Return what a block contributes to a sum over rows."""
+    function, scaling, network = summand
+    with one_blas_thread():
+        data = block if scaling is None else block.standardized(scaling, network["dtype"])
+        objective = data.objective(**network)
+        lane = Lane(slice(0, objective.n_samples), objective.shape, objective.dtype)
+        return function(objective, lane, lane.rows)
+
+
+def merge_sums(*totals: Any) -> Any:
+    """Return the total of totals, in their order; what a task is given must stay as it is."""
+    return merged([copy.deepcopy(totals[0]), *totals[1:]])
+
+
+@contextmanager
+def _naming(number: int) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"Block {number} (counted from 0): {error}") from error
+
+
+def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array]:
+    """Return which kinds of targets are in a block, and the weight of each."""
+    with _naming(number):
+        return kinds(y, check_weight(weight, len(y), whole=False))
+
+
+class Checks(NamedTuple):
+    """What every block has to be like: an estimator that knows the columns of X, its type, targets and weights."""
+
+    estimator: Any
+    dtype: Any
+    targets: Any
+    factors: Array | None
+
+
+def check_block(number: int, X: Any, y: Any, weight: Any, checks: Checks) -> Data:
+    """Return a block, without the samples of weight zero."""
+    estimator, dtype, targets, factors = checks
+    with _naming(number):
+        X = check_rows(estimator, X, reset=False, ensure_min_samples=0).astype(dtype, copy=False)
+        Y, weight = targets.encode(y), check_weight(weight, X.shape[0], whole=False)
+        if len(Y) != X.shape[0]:
+            raise ValueError(f"X has {X.shape[0]} rows, y has {len(Y)}.")
+    if factors is not None:
+        weight = factors[targets.codes(Y)] * (1.0 if weight is None else weight)
+    return make_data(X, Y, weight)
+
+
+class Summary(NamedTuple):
+    """What the client is told of a block: its shape and total weight, and means and spreads where they are needed."""
+
+    n_rows: int
+    n_features: int
+    weight: float
+    running: RunningScaling
+
+
+def summarize(block: Data, standardize: bool, scale_targets: bool) -> Summary:
+    """Return the summary of a block."""
+    running = RunningScaling()
+    if standardize and block.X.shape[0]:
+        block.take_into(running, scale_targets=scale_targets)
+    n_rows, n_features = block.X.shape
+    return Summary(n_rows, n_features, block.total_weight, running)
+
+
+# ------------------------------------------------------------------ predictions
+
+
+def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return a method's results for rows from Dask as Dask arrays, of which nothing is computed yet."""
+    import dask
+    import dask.array
+
+    check_is_fitted(estimator, "coefs_")
+    call = partial(_call, method=method, args=args, kwargs=kwargs)
+    example = call(estimator, X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype))
+    several = isinstance(example, tuple)
+    examples = example if several else (example,)
+    blocks = _blocks(X, X)
+    lengths = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(blocks)
+    sent = dask.delayed(estimator, traverse=False)
+    results = [dask.delayed(call, nout=len(examples))(sent, block) for block in blocks]
+    arrays = tuple(
+        dask.array.concatenate(
+            [
+                dask.array.from_delayed(result[i] if several else result, (n, *array.shape[1:]), array.dtype)
+                for result, n in zip(results, lengths, strict=True)
+            ],
+            allow_unknown_chunksizes=True,
+        )
+        for i, array in enumerate(examples)
+    )
+    return arrays if several else arrays[0]
+
+
+def _call(estimator: Any, block: Any, *, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return getattr(estimator, method)(block, *args, **kwargs)
