@@ -53,6 +53,8 @@ class ScaledSquaredError(HalfSquaredError, BoundedLoss):
         """Return half the squared error of each sample in units of the noise."""
         return 0.5 * (Z - Y) ** 2 @ self.precision
 
+    losses_and_delta = Loss.losses_and_delta  # here the delta is not the error
+
     def delta(self, Y: Array, Z: Array) -> Array:
         """Overwrite raw predictions by the residuals times the precision and return it."""
         delta = super().delta(Y, Z)

@@ -20,7 +20,7 @@ FOLLOWING_STEPS, WEAK_STEPS = 5, 10  # of Levenberg-Marquardt between looks at t
 MAX_STEPS = 160
 GAIN = 1.0  # what looks must add to log p(y) for a fit to go on
 HOPELESS = 10.0  # log p(y) so far below the most probable fit that it takes one look to give up: odds of 1 to 22000
-TOL = 1e-4
+TOL = 1e-6
 SOLVER = LevenbergMarquardt(linear_solver="cholesky")  # whose steps settle to the last digits
 
 

@@ -40,7 +40,7 @@ class RealTargets(Targets):
         Y = Y.reshape(len(Y), -1)
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
-        return Y.view(np.ndarray)  # a memmap of NumPy is slow to take rows from
+        return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
 
     def strata(self, Y: Any) -> None:
         """Return None: numbers have no classes."""
