@@ -1,11 +1,17 @@
 """Does the climb raise the evidence, by the right gradient, and find noise and penalty where they are known?"""
 
+import itertools
+
 import numpy as np
 import pytest
+from sklearn.datasets import make_friedman1
+from sklearn.metrics import root_mean_squared_error
 
+from sk2layer import TwoLayerRegressor
 from sk2layer.activations import ACTIVATIONS
 from sk2layer.bounds import ScaledSquaredError
 from sk2layer.evidence import maximize_evidence
+from sk2layer.fixed_penalties import ever_better_fits
 from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.marginal_likelihood import Groups, MarginalLikelihood
 from sk2layer.network import Shape, initial_weights, predict_raw
@@ -218,6 +224,26 @@ def test_irrelevant_inputs_are_pruned():
     result = maximize_evidence(likelihood, theta, max_iter=200, tol=1e-4)
     precisions = result.point.log_precisions[:5]
     assert precisions[:2].max() + np.log(100.0) < precisions[2:].min()
+
+
+@pytest.mark.parametrize("h", [8, 16])
+@pytest.mark.parametrize("seed", range(4))
+def test_few_rows_do_not_end_at_the_linear_solution(seed, h):
+    """Its error is 2.3; the noise of the training data is 1."""
+    X, y = make_friedman1(200, noise=1.0, random_state=1)
+    X_test, y_test = make_friedman1(1000, random_state=99)
+    model = TwoLayerRegressor(h, random_state=seed).fit(X, y)
+    assert root_mean_squared_error(y_test, model.predict(X_test)) < 1.2
+
+
+def test_the_climb_begins_at_the_most_probable_of_ever_better_fits():
+    X, Y = wiggly_problem(0)
+    likelihood, theta = make_likelihood(X, Y, h=20)
+    fits = list(ever_better_fits(likelihood, theta))
+    assert len(fits) > 2
+    assert all(worse.log_evidence < better.log_evidence for worse, better in itertools.pairwise(fits))
+    climbed = maximize_evidence(likelihood, theta, max_iter=1, tol=0.0).point
+    assert climbed.log_evidence >= fits[-1].log_evidence
 
 
 def test_evidence_tells_enough_hidden_units_from_too_few():
