@@ -110,7 +110,7 @@ def measure(directory, n_rows, n_workers, n_iter, block_rows):
     """Fit on a cluster of its own; return what is to be reported."""
     with (
         dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()}),
-        LocalCluster(n_workers, threads_per_worker=1, memory_limit="2GiB", dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=n_workers, threads_per_worker=1, memory_limit="2GiB", dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         X, y = from_disk(directory, n_rows, block_rows)
