@@ -6,11 +6,31 @@ A monitor is the callback of whichever solver is at work, so all of this is the 
 import copy
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
 from ._typing import Array
+
+
+class Best(NamedTuple):
+    """The weights at the lowest validation loss, or at the lowest objective where there is no patience.
+
+    Attributes
+    ----------
+    loss, value : float
+        What was lowest, and the objective there.
+    theta : ndarray or None
+        The weights.
+    n_iter : int
+        The number of the iteration.
+    """
+
+    loss: float = np.inf
+    value: float = np.inf
+    theta: Array | None = None
+    n_iter: int = 0
 
 
 class Monitor:
@@ -33,10 +53,8 @@ class Monitor:
     ----------
     loss_curve, validation_loss_curve : list of float
         The objective and the validation loss after each iteration.
-    best_theta : ndarray or None
-        The weights at the lowest validation loss, or at the lowest objective where there is no patience.
-    best_loss, best_value : float
-        What was lowest, and the objective, at `best_theta`.
+    best : Best
+        The best weights so far.
     report : callable or None
         Called with each iteration after it has been taken note of; returns whether to stop.
     stopped : bool
@@ -58,22 +76,22 @@ class Monitor:
         self.print_every, self.title = print_every, title
         self.loss_curve: list[float] = []
         self.validation_loss_curve: list[float] = []
-        self.best_theta: Array | None = None
-        self.best_loss = self.best_value = np.inf
+        self.best = Best()
         self.report: Callable[[OptimizeResult], bool] | None = None
         self.stopped, self.begun = False, 0
-        self._goal, self._stale = np.inf, 0
+        self._goal, self._stale, self._noted = np.inf, 0, 0
         self._start_time = time.perf_counter()
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Take note of an iteration; raise `StopIteration` if the patience is over, or if told to."""
         theta, value = intermediate_result.x, intermediate_result.fun
+        validation = [] if self.validation_loss is None else [self.validation_loss(theta)]
         self.loss_curve.append(value)
-        if self.validation_loss is not None:
-            self.validation_loss_curve.append(self.validation_loss(theta))
+        self.validation_loss_curve += validation
         watched = value if self.patience is None else self.validation_loss_curve[-1]
-        if watched < self.best_loss or self.best_theta is None:
-            self.best_loss, self.best_value, self.best_theta = watched, value, theta.copy()
+        if watched < self.best.loss or self.best.theta is None:
+            self.best = Best(watched, value, theta.copy(), len(self.loss_curve))
+        self._noted = len(self.loss_curve)
         if self.print_every and len(self.loss_curve) % self.print_every == 0:
             self._print()
         self._stale = 0 if watched < self._goal - self.tol else self._stale + 1
@@ -81,6 +99,11 @@ class Monitor:
         self.stopped = self.report is not None and self.report(intermediate_result)
         if self.stopped or self.out_of_patience:
             raise StopIteration
+
+    def forget_unfinished(self) -> None:
+        """Take an iteration off the curves that an interrupt came into before it could count as the best."""
+        n_iter = max(self._noted, self.best.n_iter)
+        del self.loss_curve[n_iter:], self.validation_loss_curve[n_iter:]
 
     def detached(self) -> "Monitor":
         """Return a copy of what was seen so far, that holds on to nothing else."""

@@ -213,7 +213,7 @@ class Outcome(NamedTuple):
         """Return the weights of the network that results, in float64, for standardised data."""
         return average([shape.unpack(network.theta.astype(np.float64)) for network in self.networks])
 
-    def warn(self, method: str, advice: str) -> None:
+    def warn(self, method: Any, advice: str) -> None:
         """Warn the caller of fit, once, of interruption or lack of convergence; `advice` is for too few iterations."""
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
@@ -362,13 +362,15 @@ def run(
     except KeyboardInterrupt:
         result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message=INTERRUPTED, state=None)
         interrupted = True
+        monitor.forget_unfinished()
     monitor.validation_loss = monitor.report = None  # they hold on to the data
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         raise ValueError(f"{settings.solver} diverged at iteration {len(monitor.loss_curve) + 1}: {result.message}.")
     monitor.begun = len(monitor.loss_curve)
     theta, loss, score = result.x, result.fun, result.fun
-    if (monitor.patience is not None or interrupted) and monitor.best_theta is not None:
-        theta, loss, score = monitor.best_theta, monitor.best_value, monitor.best_loss
+    best = monitor.best
+    if (monitor.patience is not None or interrupted) and best.theta is not None:
+        theta, loss, score = best.theta, best.value, best.loss
     state = None
     if settings.keep_state and result.state is not None:
         value = result.get("fingerprint", result.fun)

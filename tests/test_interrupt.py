@@ -8,9 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, evidence, objective, training
 from sk2layer.fixed_penalties import ever_better_fits
+from sk2layer.monitor import Monitor
 from sk2layer.solvers import SOLVERS
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
@@ -184,6 +186,28 @@ def test_an_interrupted_batch_is_as_if_it_had_not_come(Estimator, interrupt_at):
     np.testing.assert_array_equal(model.predict(X), before)
     assert model.loss_curve_ == loss_curve
     assert model.partial_fit(X, y).n_iter_ == 3
+
+
+@pytest.mark.parametrize("evaluation", range(20, 30))
+def test_curves_of_an_interrupted_fit_are_equally_long(evaluation, interrupt_at):
+    model = TwoLayerRegressor(5, solver="adam", tol=0.0, max_iter=1000, early_stopping=True, random_state=0)
+    interrupt_at(evaluation)
+    with pytest.warns(UserWarning, match=interrupted_warning.format(r"\d+")):
+        model.fit(X, NUMBERS)
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_loss_curve_)
+
+
+def test_an_interrupt_while_an_iteration_is_noted_takes_it_off_the_curve():
+    class Interrupting:
+        def copy(self):
+            raise KeyboardInterrupt
+
+    monitor = Monitor()
+    monitor(OptimizeResult(x=np.ones(1), fun=2.0))
+    with pytest.raises(KeyboardInterrupt):
+        monitor(OptimizeResult(x=Interrupting(), fun=1.0))
+    monitor.forget_unfinished()
+    assert monitor.loss_curve == [monitor.best.value] == [2.0]
 
 
 FIT_FOREVER = """
