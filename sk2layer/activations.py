@@ -12,6 +12,18 @@ import numpy as np
 from ._typing import Array
 
 
+class Core(NamedTuple):
+    """What is left of an activation when weights take over the rest: g(z) = shift + scale * function(slope * z).
+
+    `function(Z)` overwrites `Z`. Passes over rows are saved where weights are given.
+    """
+
+    function: Callable[[Array], None]
+    slope: float = 1.0
+    scale: float = 1.0
+    shift: float = 0.0
+
+
 class Activation(NamedTuple):
     """A hidden activation, ready for the forward and the backward pass.
 
@@ -23,11 +35,8 @@ class Activation(NamedTuple):
         `multiply_by_derivative(D, A)` overwrites `D` with `D * g'(Z)`, where `A = g(Z)`; `A` is used up as work space.
     second_derivative : callable
         `second_derivative(A, S)` returns `g''(Z)`, where `A = g(Z)` and `S = g'(Z)`.
-    core : callable
-        `core(Z)` overwrites `Z` with what is left of `apply` when weights have taken over the factors and the term in
-        `g(z) = shift + scale * core(slope * z)`: passes over rows that are saved where weights are given.
-    slope, scale, shift : float
-        See there.
+    cores : dict of Core
+        Its core in each floating type, by the type of a number.
     weight_gain, output_gain : float
         What the variance-preserving weights of a tanh network (Glorot & Bengio 2010) are multiplied by in the hidden
         and in the output layer; see `network.initial_weights`.
@@ -36,20 +45,28 @@ class Activation(NamedTuple):
     apply: Callable[[Array], None]
     multiply_by_derivative: Callable[[Array, Array], None]
     second_derivative: Callable[[Array, Array], Array]
+    cores: dict[type, Core]
     weight_gain: float
     output_gain: float
-    core: Callable[[Array], None]
-    slope: float = 1.0
-    scale: float = 1.0
-    shift: float = 0.0
 
 
 def _sigmoid(Z: Array) -> None:
-    # 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2: NumPy's tanh is vectorised and cannot overflow.
-    Z *= 0.5
-    np.tanh(Z, out=Z)
+    # Of 1 / (1 + exp(-z)) and (1 + tanh(z / 2)) / 2, which are equal, NumPy has the second one faster in float32 only.
+    if Z.dtype == np.float64:
+        np.negative(Z, out=Z)
+        _reciprocal_exp(Z)
+    else:
+        Z *= 0.5
+        np.tanh(Z, out=Z)
+        Z += 1.0
+        Z *= 0.5
+
+
+def _reciprocal_exp(Z: Array) -> None:
+    with np.errstate(over="ignore"):  # 1 / inf is what it should be
+        np.exp(Z, out=Z)
     Z += 1.0
-    Z *= 0.5
+    np.divide(1.0, Z, out=Z)
 
 
 def _sigmoid_derivative(D: Array, A: Array) -> None:
@@ -96,9 +113,18 @@ def _no_second_derivative(A: Array, S: Array) -> Array:
     return np.zeros_like(A)
 
 
+def _as_it_is(function: Callable[[Array], None]) -> dict[type, Core]:
+    return {np.float32: Core(function), np.float64: Core(function)}
+
+
+SIGMOID_CORES: dict[type, Core] = {
+    np.float32: Core(_tanh, 0.5, 0.5, 0.5),
+    np.float64: Core(_reciprocal_exp, slope=-1.0),
+}
+
 ACTIVATIONS = {
-    "sigmoid": Activation(_sigmoid, _sigmoid_derivative, _sigmoid_second_derivative, 2.0, 2.0, _tanh, 0.5, 0.5, 0.5),
-    "tanh": Activation(_tanh, _tanh_derivative, _tanh_second_derivative, 1.0, 1.0, _tanh),
-    "relu": Activation(_relu, _relu_derivative, _no_second_derivative, 2.0**0.5, 1.0, _relu),
-    "identity": Activation(_identity, _identity_derivative, _no_second_derivative, 1.0, 1.0, _identity),
+    "sigmoid": Activation(_sigmoid, _sigmoid_derivative, _sigmoid_second_derivative, SIGMOID_CORES, 2.0, 2.0),
+    "tanh": Activation(_tanh, _tanh_derivative, _tanh_second_derivative, _as_it_is(_tanh), 1.0, 1.0),
+    "relu": Activation(_relu, _relu_derivative, _no_second_derivative, _as_it_is(_relu), 2.0**0.5, 1.0),
+    "identity": Activation(_identity, _identity_derivative, _no_second_derivative, _as_it_is(_identity), 1.0, 1.0),
 }

@@ -219,11 +219,11 @@ def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int
         return A1 @ W2 + b2
     Z2 = np.empty((X.shape[0], len(b2)), W1.dtype)
     n_rows = max(FEW_ROWS, PREDICT_BYTES // (W1.itemsize * sum(W1.shape)))
-    # Given weights can take over all of the activation but its core.
-    V1, W2, b2 = np.vstack([W1, b1]) * activation.slope, W2 * activation.scale, b2 + activation.shift * W2.sum(axis=0)
+    function, slope, scale, shift = activation.cores[W1.dtype.type]
+    V1, W2, b2 = np.vstack([W1, b1]) * slope, W2 * scale, b2 + shift * W2.sum(axis=0)
 
     def predict(part: slice) -> None:
-        _predict_rows(X[part], V1, activation.core, W2, n_rows, Z2[part])
+        _predict_rows(X[part], V1, function, W2, n_rows, Z2[part])
 
     n_blocks = -(-len(Z2) // n_rows)
     bounds = np.linspace(0, n_blocks, min(n_threads, n_blocks) + 1).astype(int) * n_rows
@@ -241,14 +241,14 @@ def predict_in_threads(X: Any, weights: Weights, activation: Activation, n_jobs:
         return predict_raw(X, weights, activation, n_threads)
 
 
-def _predict_rows(X: Any, V1: Array, core: Callable[[Array], None], W2: Array, n_rows: int, Z2: Array) -> None:
+def _predict_rows(X: Any, V1: Array, function: Callable[[Array], None], W2: Array, n_rows: int, Z2: Array) -> None:
     n_rows = min(n_rows, len(Z2))
     X1, A1 = np.ones((n_rows, len(V1)), V1.dtype), np.empty((n_rows, V1.shape[1]), V1.dtype)
     for start in range(0, len(Z2), n_rows):
         rows = slice(start, start + n_rows)
         n = len(Z2[rows])
         _hidden_inputs(X[rows], V1, X1[:n], A1[:n])
-        core(A1[:n])
+        function(A1[:n])
         A1[:n].dot(W2, out=Z2[rows])
 
 

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.special import expit
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.activations import ACTIVATIONS
@@ -186,12 +187,26 @@ def test_threads_share_a_prediction_without_changing_it(activation, convert, mon
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_an_activation_is_its_core_with_factors(activation):
-    Z = np.linspace(-6.0, 6.0, 50).reshape(5, 10)
-    network, applied, core = ACTIVATIONS[activation], Z.copy(), ACTIVATIONS[activation].slope * Z
-    network.apply(applied)
-    network.core(core)
-    np.testing.assert_allclose(network.shift + network.scale * core, applied, rtol=0, atol=1e-15)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_activation_is_its_core_with_factors(activation, dtype):
+    Z = np.linspace(-6.0, 6.0, 50, dtype=dtype).reshape(5, 10)
+    core, applied = ACTIVATIONS[activation].cores[dtype], Z.copy()
+    inner = core.slope * Z
+    ACTIVATIONS[activation].apply(applied)
+    core.function(inner)
+    assert inner.dtype == dtype
+    np.testing.assert_allclose(core.shift + core.scale * inner, applied, rtol=0, atol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sigmoid_unit_is_exact_and_silent_however_far_out(dtype):
+    Z = np.array([[-1e38, -800.0, -100.0, -40.0, -1.0, 0.0, 1.0, 40.0, 800.0, 1e38]], dtype)
+    A, one, zero = Z.copy(), np.ones((1, 1), dtype), np.zeros(1, dtype)
+    with np.errstate(all="raise", under="ignore"):
+        ACTIVATIONS["sigmoid"].apply(A)
+        predicted = predict_raw(np.repeat(Z.T, 100, axis=0), Weights(one, zero, one, zero), ACTIVATIONS["sigmoid"])
+    np.testing.assert_allclose(A, expit(Z), rtol=0, atol=np.finfo(dtype).eps)
+    np.testing.assert_allclose(predicted[::100, 0], A[0], rtol=0, atol=np.finfo(dtype).eps)
 
 
 @every_estimator
