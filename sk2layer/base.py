@@ -260,10 +260,9 @@ class BaseTwoLayer(FittedTwoLayer):
         self._finish(outcome, **context)
         if reporter is not None:
             reporter.end()
-        method, remedy = str(solver), "try another solver"
-        if grouping:
-            method, remedy = "The choice of the penalty", "set alpha to a number"
-        outcome.warn(method, f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}.")
+        remedy = "set alpha to a number" if grouping else "try another solver"
+        advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}."
+        outcome.warn("The choice of the penalty" if grouping else solver, advice)
         return self
 
     def _check_training_data(

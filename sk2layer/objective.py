@@ -24,8 +24,8 @@ from .losses import Loss
 from .network import Layers, Shape, Weights, backward, forward
 from .rows import as_rows
 
-BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache,
-WIDE_ROWS, WIDE_BYTES = 256, 2**22  # but so many rows make products that are worth it, up to this size
+BLOCK_BYTES = 2**19  # the temporaries of a row block stay within a second-level cache, but for
+BLOCK_ROWS = ((2560, 2**21), (256, 2**22))  # so many rows, which make calls that threads can share, up to these sizes
 CHUNK_BYTES = 2**20  # what is gathered at a time of rows in random order, for as many mini-batches as it holds
 INPUTS_BYTES = 3 * 2**24  # inputs with products of their pairs up to 48 MiB are kept from iteration to iteration
 SPARSE_BLOCK_BYTES = 2**24  # a sparse block pays for a dense (n_features, n_hidden) product each: fewer, larger ones
@@ -371,7 +371,7 @@ def _block_rows(shape: Shape, itemsize: int, *, dense: bool) -> int:
     d, h, k = shape
     if dense:
         row_bytes = itemsize * (d + 2 * h + 2 * k)
-        return max(64, BLOCK_BYTES // row_bytes, min(WIDE_ROWS, WIDE_BYTES // row_bytes))
+        return max(64, BLOCK_BYTES // row_bytes, *(min(rows, size // row_bytes) for rows, size in BLOCK_ROWS))
     return max(64, SPARSE_BLOCK_BYTES // (itemsize * 2 * (h + k)))
 
 

@@ -30,9 +30,9 @@ class RealTargets(Targets):
 
     @classmethod
     def of(cls, y: Any) -> "RealTargets":
-        """Return the kind of these targets."""
-        y = _check_numbers(y, "y")
-        return cls(1 if y.ndim == 1 else y.shape[1], is_matrix=y.ndim == 2)
+        """Return the kind of these targets, as far as their shape tells; `encode` checks them."""
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+        return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1)
 
     def encode(self, y: Any, name: str = "y") -> Array:
         """Return the numbers as a matrix."""

@@ -21,6 +21,11 @@ from ._typing import Array, Rows
 Buffer = Callable[[int], Array]
 
 
+def _taken(X: Any, rows: Rows) -> Array:
+    """Return X[rows], which NumPy finds in a third of the time this way."""
+    return X.take(rows, axis=0) if isinstance(rows, np.ndarray) else X[rows]
+
+
 class Selection:
     """Some rows of a dense matrix, or of a selection, without a copy of them."""
 
@@ -30,7 +35,11 @@ class Selection:
         self.nbytes = len(rows) * X.shape[1] * X.dtype.itemsize
 
     def __getitem__(self, rows: Rows) -> Array:
-        return self.X[self.rows[rows]]
+        return _taken(self.X, self.rows[rows])
+
+    def take(self, rows: NDArray[np.integer[Any]], axis: int = 0) -> Array:
+        """Return those rows."""
+        return self[rows]
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Return the rows in another floating type: themselves if it is theirs, or a copy."""
@@ -78,11 +87,11 @@ class DenseRows:
         self.X, self.shape = X, X.shape
 
     def __getitem__(self, rows: Rows) -> Array:
-        return self.X[rows]
+        return _taken(self.X, rows)
 
     def with_one(self, rows: Rows, buffer: Buffer) -> Array:
         """Return [X 1] of those rows."""
-        block = self.X[rows]
+        block = _taken(self.X, rows)
         out = buffer(len(block))
         out[:, :-1] = block
         return out
@@ -97,7 +106,7 @@ class StandardizedDense(DenseRows):
         self._tiles = np.empty((2, 0, X.shape[1] + 1), X.dtype)
 
     def __getitem__(self, rows: Rows) -> Array:
-        block = self.X[rows] - self.mean
+        block = _taken(self.X, rows) - self.mean
         block *= self.inverse_spread
         return block
 
@@ -127,11 +136,11 @@ class KeptRows:
         self.X1[:, :-1] = rows[:]
 
     def __getitem__(self, rows: Rows) -> Array:
-        return self.X1[rows][:, :-1]
+        return _taken(self.X1, rows)[:, :-1]
 
     def with_one(self, rows: Rows, buffer: Buffer) -> Array:
         """Return [X 1] of those rows: of a slice, a view."""
-        return self.X1[rows]
+        return _taken(self.X1, rows)
 
 
 class StandardizedSparse:
