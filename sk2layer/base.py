@@ -262,7 +262,7 @@ class BaseTwoLayer(FittedTwoLayer):
             reporter.end()
         remedy = "set alpha to a number" if grouping else "try another solver"
         advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}."
-        outcome.warn("The choice of the penalty" if grouping else solver, advice)
+        outcome.warn("The choice of the penalty" if grouping else type(solver).__name__, advice)
         return self
 
     def _check_training_data(

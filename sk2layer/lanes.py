@@ -94,8 +94,8 @@ class Lanes:
 
     def __init__(self, n_samples: int, shape: Shape, dtype: Any, n_threads: int) -> None:
         operations = n_samples * shape.n_parameters
-        n_lanes = int(np.clip(operations // LANE_OPERATIONS, 1, MAX_LANES))
-        bounds = np.linspace(0, n_samples, n_lanes + 1).astype(int).tolist()
+        n_lanes = min(max(operations // LANE_OPERATIONS, 1), MAX_LANES)
+        bounds = [n_samples * i // n_lanes for i in range(n_lanes + 1)]
         self._lanes = [Lane(slice(i, j), shape, dtype) for i, j in itertools.pairwise(bounds)]
         self._map = ThreadMap(min(n_threads, n_lanes))
         self._map_quick = self._map if operations >= PASS_OPERATIONS else ThreadMap(1)

@@ -379,7 +379,7 @@ def _matrix_block_rows(shape: Shape, itemsize: int) -> int:
     """Return how many rows: enough for the calls on them to be worth their overhead."""
     d, h, _ = shape
     widths = (d + 1) * (d + 2) // 2 + h * (h + 1) // 2 + (d + 1) * h
-    return int(np.clip(8 * BLOCK_BYTES // (itemsize * widths), 256, 2048))
+    return min(max(8 * BLOCK_BYTES // (itemsize * widths), 256), 2048)
 
 
 def layers(columns: Array, weights: Weights, activation: Activation) -> tuple[Array, Array, Array]:

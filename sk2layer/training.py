@@ -213,7 +213,7 @@ class Outcome(NamedTuple):
         """Return the weights of the network that results, in float64, for standardised data."""
         return average([shape.unpack(network.theta.astype(np.float64)) for network in self.networks])
 
-    def warn(self, method: Any, advice: str) -> None:
+    def warn(self, method: str, advice: str) -> None:
         """Warn the caller of fit, once, of interruption or lack of convergence; `advice` is for too few iterations."""
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"

@@ -488,7 +488,7 @@ def test_no_convergence_is_one_warning_that_says_what_to_do(Estimator, solver):
     message = str(warned[0].message)
     assert len(warned) == 1
     assert warned[0].filename == __file__
-    assert message.startswith(f"{SOLVERS[solver].__name__}() has not converged after 2 iterations: max_iter reached")
+    assert message.startswith(f"{SOLVERS[solver].__name__} has not converged after 2 iterations: max_iter reached")
     assert "Increase max_iter=2 or tol=0.0001, or try another solver." in message
 
 

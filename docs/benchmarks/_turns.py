@@ -16,11 +16,16 @@ import numpy as np
 STATUS = Path("/proc/self/status")
 
 
-def take_turns(ways, repeats, clock=time.perf_counter):
+PAUSE = 0.2
+"""Seconds before each way that has several threads: those of BLAS spin for a while after a product, then sleep."""
+
+
+def take_turns(ways, repeats, clock=time.perf_counter, pause=0.0):
     """Return the seconds that each way took, an array for each name; a first round warms up."""
     seconds = {name: [] for name in ways}
     for turn in range(repeats + 1):
         for name, way in ways.items():
+            time.sleep(pause)
             began = clock()
             way()
             if turn > 0:
@@ -28,11 +33,12 @@ def take_turns(ways, repeats, clock=time.perf_counter):
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def more_turns(ways, few, many, repeats, clock=time.perf_counter):
+def more_turns(ways, few, many, repeats, clock=time.perf_counter, pause=0.0):
     """Return the seconds of one unit of work, of which `ways` take a number, without what a call costs besides."""
     seconds = {name: [] for name in ways}
     for turn in range(repeats + 1):
         for name, way in ways.items():
+            time.sleep(pause)
             stamps = [clock()]
             for n in (few, many):
                 way(n)

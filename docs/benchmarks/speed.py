@@ -8,7 +8,8 @@ steps      A step of Adam: two numbers of epochs are timed, and the difference i
            without, "epoch" with the objective of all rows, which a fit of ours computes after each epoch, and the
            others do not. PyTorch's is its usual loop: shuffled rows, autograd, `torch.optim.Adam`. One thread each.
 gradient   The objective with its gradient, on all rows, beside the two products of matrices in it alone,
-           X @ W1 and X.T @ D1, in as many threads of BLAS.
+           X @ W1 and X.T @ D1, in as many threads of BLAS. Where there are several threads, here and below, there is a
+           pause before each turn, in which those of BLAS go to sleep.
 matrix     Value, gradient and Gauss-Newton matrix, beside the product of the pairs of inputs with the pairs of hidden
            units in it alone (see `sk2layer.gauss_newton`), block by block.
 lbfgs      An iteration of a fit by L-BFGS, and its memory beyond X at the peak, in a process of its own.
@@ -30,7 +31,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _turns import PeakMemory, in_a_new_process, more_turns, print_machine, print_ways, take_turns
+from _turns import PAUSE, PeakMemory, in_a_new_process, more_turns, print_machine, print_ways, take_turns
 from sklearn.datasets import make_friedman1
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
@@ -156,6 +157,11 @@ def _epochs(solver, objective, theta, epochs):
 # ---------------------------------------------------------------------- whole passes
 
 
+def waiting(options, threads):
+    """Return by which clock, and after which pause, ways with so many threads are timed."""
+    return {"clock": options.clock} if threads == 1 else {"pause": PAUSE}
+
+
 def measure_gradient(options):
     """Print the time of a gradient, and of its two products."""
     n, d, h = options.full
@@ -174,8 +180,8 @@ def measure_gradient(options):
                 np.matmul(X.T, D1)
 
             with threadpool_limits(threads):
-                clock = options.clock if threads == 1 else time.perf_counter
-                seconds = take_turns({"products": products, "gradient": gradient}, options.repeats, clock)
+                ways = {"products": products, "gradient": gradient}
+                seconds = take_turns(ways, options.repeats, **waiting(options, threads))
             print_ways(f"{n} x {d} -> {h}, {np.dtype(dtype)}, {threads} thread(s), ms", seconds, 1e3)
 
 
@@ -196,9 +202,8 @@ def measure_matrix(options):
             for _ in range(n // PAIR_COLUMNS):
                 np.matmul(inputs, hidden.T, out=total)
 
-        clock = options.clock if threads == 1 else time.perf_counter
         with threadpool_limits(threads):
-            seconds = take_turns({"product": product, "matrix": matrix}, options.repeats, clock)
+            seconds = take_turns({"product": product, "matrix": matrix}, options.repeats, **waiting(options, threads))
         print_ways(f"{n} x {d} -> {h}, {objective.n_parameters} parameters, {threads} thread(s), ms", seconds, 1e3)
 
 
@@ -214,8 +219,7 @@ def measure_lbfgs(options):
             "scikit-learn": lambda k: peer(h, "lbfgs", k).fit(X, y),
         }
         with threadpool_limits(threads):
-            clock = options.clock if threads == 1 else time.perf_counter
-            seconds = more_turns(ways, 2, 6, max(1, options.repeats // 3), clock)
+            seconds = more_turns(ways, 2, 6, max(1, options.repeats // 3), **waiting(options, threads))
         print_ways(f"{n} x {d} -> {h}, {threads} thread(s), ms an iteration", seconds, 1e3)
 
 
@@ -241,7 +245,7 @@ def measure_predict(options):
             with threadpool_limits(threads):
                 for model in models.values():
                     model.fit(X[:1000], y[:1000])
-                seconds = take_turns(ways, options.repeats, options.clock if threads == 1 else time.perf_counter)
+                seconds = take_turns(ways, options.repeats, **waiting(options, threads))
             print_ways(f"{n} x {d} -> {h}, {np.dtype(dtype)}, {threads} thread(s), ns a row", seconds, 1e9 / n)
 
 

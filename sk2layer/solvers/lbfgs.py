@@ -43,6 +43,7 @@ class Pairs:
         self.rows = np.empty((n_corrections, 2, n_parameters))
         self.R_inverse, self.YY = np.zeros((2, n_corrections, n_corrections))
         self.D = np.zeros(n_corrections)
+        self._views = self.rows, self.R_inverse, self.YY, self.D
 
     def __len__(self) -> int:
         return min(self.count, self.limit)
@@ -91,7 +92,9 @@ class Pairs:
     def _taken(self) -> tuple[Vector, Vector, Vector, Vector]:
         """Return `rows`, `R_inverse`, `YY` and `D` as far as there are pairs."""
         k = len(self)
-        return self.rows[:k], self.R_inverse[:k, :k], self.YY[:k, :k], self.D[:k]
+        if k != len(self._views[0]):
+            self._views = self.rows[:k], self.R_inverse[:k, :k], self.YY[:k, :k], self.D[:k]
+        return self._views
 
     @staticmethod
     def _products(rows: Vector, vector: Vector) -> Vector:
