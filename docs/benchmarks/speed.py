@@ -7,6 +7,7 @@ one linear output, the data are random numbers.
 steps      A step of Adam: two numbers of epochs are timed, and the difference is divided by the batches. "step" is
            without, "epoch" with the objective of all rows, which a fit of ours computes after each epoch, and the
            others do not. PyTorch's is its usual loop: shuffled rows, autograd, `torch.optim.Adam`. One thread each.
+sigmoid    The ways to compute it, on as many numbers as fit into a second-level cache.
 gradient   The objective with its gradient, on all rows, beside the two products of matrices in it alone,
            X @ W1 and X.T @ D1, in as many threads of BLAS. Where there are several threads, here and below, there is a
            pause before each turn, in which those of BLAS go to sleep.
@@ -32,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 from _turns import PAUSE, PeakMemory, in_a_new_process, more_turns, print_machine, print_ways, take_turns
+from scipy.special import expit
 from sklearn.datasets import make_friedman1
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
@@ -152,6 +154,34 @@ def measure_steps(options):
 
 def _epochs(solver, objective, theta, epochs):
     solver.minimize(objective, theta, max_iter=epochs, tol=0.0, patience=FOREVER)
+
+
+def measure_sigmoid(options):
+    """Print the time of the sigmoid of one number, by its three forms."""
+    for dtype in DTYPES:
+        Z = np.random.default_rng(0).standard_normal(40_000).astype(dtype)
+        A = np.empty_like(Z)
+        ways = {
+            "1 / (1 + exp(-z))": partial(_by_exp, Z, A),
+            "(1 + tanh(z / 2)) / 2": partial(_by_tanh, Z, A),
+            "expit": partial(expit, Z, out=A),
+        }
+        seconds = take_turns(ways, 20 * options.repeats)
+        print_ways(f"{len(Z)} {np.dtype(dtype)}, ns an element", seconds, 1e9 / len(Z), digits=2)
+
+
+def _by_exp(Z, A):
+    np.negative(Z, out=A)
+    np.exp(A, out=A)
+    np.add(A, 1.0, out=A)
+    np.divide(1.0, A, out=A)
+
+
+def _by_tanh(Z, A):
+    np.multiply(Z, 0.5, out=A)
+    np.tanh(A, out=A)
+    np.add(A, 1.0, out=A)
+    np.multiply(A, 0.5, out=A)
 
 
 # ---------------------------------------------------------------------- whole passes
@@ -317,6 +347,7 @@ def print_mapped_memory(options):
 
 MEASURES = {
     "steps": measure_steps,
+    "sigmoid": measure_sigmoid,
     "gradient": measure_gradient,
     "matrix": measure_matrix,
     "lbfgs": measure_lbfgs,
