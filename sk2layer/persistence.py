@@ -13,7 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from .evidence import Pair
 from .moments import Moments
-from .monitor import Monitor
+from .monitor import Best, Monitor
 from .network import Weights
 from .scaling import RunningScaling, Scaling
 from .solvers.documentation import Documented
@@ -24,7 +24,8 @@ from .version import VERSION
 KIND = "_kind"
 
 RECORDS: dict[str, type[Any]] = {
-    record.__name__: record for record in (FitState, FittedPosterior, Mixture, Moments, Pair, Scaling, Stream, Weights)
+    record.__name__: record
+    for record in (Best, FitState, FittedPosterior, Mixture, Moments, Pair, Scaling, Stream, Weights)
 }
 """Named tuples."""
 
