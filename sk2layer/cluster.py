@@ -1,16 +1,18 @@
 """How a fit runs where the data are: on the workers of a cluster, each with its blocks of rows.
 
-Dask keeps the blocks. What a sum over rows needs (see `lanes`) is sent to them, and one task per block returns what it
-contributes; neighbours are merged on the workers, in the order of the blocks, so that the total depends neither on
-which worker summed which block nor on when. The solver runs in the client, and gets totals only.
+Dask keeps the blocks, as many for each thread, and neighbours together. What a sum over rows needs (see `lanes`) is
+sent to them, and one task per block returns what it contributes, on the worker that has the block; neighbours are
+merged on the workers, in the order of the blocks, so that the total depends neither on which worker summed which block
+nor on when. The solver runs in the client, and gets totals only.
 
 All tasks are functions of their arguments alone: what a worker held and had computed when it died, Dask computes again
-from where the blocks came from.
+from where the blocks came from. Which worker a block belongs to is a wish, from which Dask departs where a worker has
+died or is slow.
 """
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -95,7 +97,10 @@ class Blocks:
 
         summand = dask.delayed(Summand(function, self.scaling, _network(objective)), traverse=False)
         part, merge = dask.delayed(sum_block), dask.delayed(merge_sums)
-        totals = [part(block, summand) for block in self.blocks]
+        totals = []
+        for block, home in zip(self.blocks, _homes(self.blocks, self.blocks), strict=True):
+            with _at(home):
+                totals.append(part(block, summand))
         while len(totals) > 1:
             totals = [merge(*totals[i : i + FAN_IN]) for i in range(0, len(totals), FAN_IN)]
         return dask.compute(totals[0])[0]
@@ -110,6 +115,37 @@ def _network(objective: Objective) -> dict[str, Any]:
         "dtype": objective.dtype,
         "weight_sum": objective.weight_sum,
     }
+
+
+def _homes(blocks: list[Any], collections: Any) -> list[str | None]:
+    """Return the worker that each block belongs to, so that every thread has as many; None where there is no cluster.
+
+    A block stays where it is, if the collections hold it and the worker has no more than its share. All others are
+    given to the workers in runs, so that what neighbours contribute is merged where it is.
+    """
+    import dask.base
+
+    client: Any = getattr(dask.base.get_scheduler(), "__self__", None)
+    if not hasattr(client, "who_has"):
+        return [None] * len(blocks)
+    holders, threads = client.who_has(collections), client.nthreads()
+    n_threads = sum(threads.values())
+    room = {worker: -(-len(blocks) * threads[worker] // n_threads) for worker in sorted(threads)}
+    homes: list[str | None] = []
+    for block in blocks:
+        home = next((worker for worker in holders.get(block.key, ()) if room.get(worker)), None)
+        homes.append(home)
+        if home:
+            room[home] -= 1
+    free = (worker for worker, n_blocks in room.items() for _ in range(n_blocks))
+    return [home or next(free, None) for home in homes]  # at times all workers are dead
+
+
+def _at(home: str | None) -> Any:
+    """Return the context in which tasks are made for a worker; another one takes them if that one cannot."""
+    import dask
+
+    return nullcontext() if home is None else dask.annotate(workers=[home], allow_other_workers=True)
 
 
 def check_blocks(
@@ -133,12 +169,27 @@ def check_blocks(
     targets = estimator._remembered_targets() if again else estimator._make_targets(seen)
     factors = estimator._weights_of_kinds(targets, targets.encode(seen), totals)
     checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, factors), traverse=False)
-    kept = dask.persist(*(dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)))
+    homes = _homes([rows for rows, *_ in blocks], X)
+    kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
     summaries = dask.compute(*(dask.delayed(summarize)(b, standardize, targets.scaled) for b in kept))
     some = [(block, summary) for block, summary in zip(kept, summaries, strict=True) if summary.weight > 0.0]
     if not some:
         raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
     return targets, BlockData([block for block, _ in some], [summary for _, summary in some], dtype)
+
+
+def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
+    """Return blocks that Dask keeps, each in its home: what they are made of is read there, too."""
+    import dask
+
+    kept = list(blocks)
+    for home in dict.fromkeys(homes):
+        own = [i for i, its in enumerate(homes) if its == home]
+        with _at(home):
+            persisted = dask.persist(*(blocks[i] for i in own))
+        for i, block in zip(own, persisted, strict=True):
+            kept[i] = block
+    return kept
 
 
 def _no_rows(X: Any) -> Any:

@@ -178,6 +178,9 @@ class CurvatureSum(ABC):
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.shape, self.dtype, self._arrays, self._W2)  # without work space and index
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + sum(array.nbytes for array in self._arrays)  # of what another process gets
+
     def gradient(self) -> Array:
         """Return the gradient of the weighted losses, shape (n_parameters,)."""
         hidden = np.einsum("ao,oaf->fa", self._W2, self._own)

@@ -18,7 +18,7 @@ pytest.importorskip("distributed", reason="the tests on a cluster need dask and 
 import dask
 import dask.array as da
 import dask.dataframe as dd
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, LocalCluster, wait
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -157,6 +157,99 @@ def test_without_a_cluster_threads_of_dask_do_the_same():
     with dask.config.set(scheduler="threads"):
         there = clone(model).fit(chunked(X), chunked(y))
     np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-10)
+
+
+# ------------------------------------------------------------------ where the blocks are
+
+SIXTEENTH = 338
+short = TwoLayerRegressor(3, solver="lm", alpha=0.1, max_iter=4, tol=0.0, random_state=0)
+
+
+@pytest.fixture
+def after_each_iteration(monkeypatch):
+    """Return what has a function called after each iteration of a fit, with the number of iterations so far."""
+    from sk2layer.monitor import Monitor
+
+    note = Monitor.__call__
+
+    def install(function):
+        def note_and_call(monitor, iteration):
+            note(monitor, iteration)
+            function(len(monitor.loss_curve))
+
+        monkeypatch.setattr(Monitor, "__call__", note_and_call)
+
+    return install
+
+
+def blocks_of_each_worker(client):
+    """Return the keys of the blocks that each worker has."""
+    return {
+        worker: {key for key in keys if str(key).startswith("check_block")}
+        for worker, keys in client.has_what().items()
+    }
+
+
+def moved(client):
+    """Return what workers have taken from each other: the functions that made it, each with its bytes."""
+    logs = client.run(lambda dask_worker: [dict(transfer["keys"]) for transfer in dask_worker.transfer_incoming_log])
+    return [(dask.utils.key_split(key), n) for log in logs.values() for keys in log for key, n in keys.items()]
+
+
+def forget_moves(client):
+    client.run(lambda dask_worker: dask_worker.transfer_incoming_log.clear())
+
+
+def test_every_worker_has_as_many_blocks_and_keeps_them(client, after_each_iteration):
+    seen = []
+    after_each_iteration(lambda _: seen.append(blocks_of_each_worker(client)))
+    clone(short).fit(chunked(X, SIXTEENTH), chunked(y, SIXTEENTH))
+    assert len(seen) == 4
+    assert all(blocks == seen[0] for blocks in seen)
+    assert [len(keys) for keys in seen[0].values()] == [8, 8]
+
+
+def test_only_merged_totals_and_weights_are_moved(client):
+    forget_moves(client)
+    clone(short).fit(chunked(X, SIXTEENTH), chunked(y, SIXTEENTH))
+    names = [name for name, _ in moved(client)]
+    assert set(names) == {"Checks", "Summand", "merge_sums"}
+    assert names.count("merge_sums") == names.count("Summand")  # in each pass, one worker tells the other
+
+
+def test_totals_have_the_size_that_dask_believes(client):
+    forget_moves(client)
+    clone(short).fit(chunked(X, SIXTEENTH), chunked(y, SIXTEENTH))
+    n_parameters = 11 * 3 + 4
+    assert max(n for name, n in moved(client) if name == "merge_sums") > 8 * n_parameters**2 / 3
+
+
+def test_blocks_that_workers_have_already_stay_there(client):
+    workers = sorted(client.nthreads())
+    turns = {"workers": lambda key: workers[key[1] % 2 if isinstance(key, tuple) else 0], "allow_other_workers": True}
+    with dask.annotate(**turns):
+        rows, target = dask.persist(chunked(X, SIXTEENTH), chunked(y, SIXTEENTH))
+    wait([rows, target])
+    forget_moves(client)
+    clone(short).fit(rows, target)
+    assert {name for name, _ in moved(client)} == {"Checks", "Summand", "merge_sums", "sum_block"}
+
+
+def test_a_worker_that_comes_back_takes_its_share_again(client, after_each_iteration):
+    rows, target = chunked(X, SIXTEENTH), chunked(y, SIXTEENTH)
+    undisturbed, seen = clone(short).fit(rows, target), []
+
+    def kill_and_look(n_iter):
+        if n_iter == 1:
+            victim = processes(client)[0]
+            os.kill(victim, signal.SIGKILL)
+            processes(client, without=victim)
+        seen.append(blocks_of_each_worker(client))
+
+    after_each_iteration(kill_and_look)
+    assert_same_fit(clone(short).fit(rows, target), undisturbed)
+    assert min(len(keys) for keys in seen[-1].values()) >= 8
+    assert len(seen[-1]) == 2
 
 
 # ------------------------------------------------------------------ predictions

@@ -1,11 +1,15 @@
 """What does an iteration cost on a cluster: seconds, bytes and memory, by rows and by worker processes?
 
 Rows of 10 inputs in float32 are written to a file; worker processes read them from there and keep them, in blocks
-of 250,000. Levenberg-Marquardt with 20 units then takes its iterations. Reported are the mean seconds of an iteration,
-the bytes that it sends through the loopback device, and the largest memory that a worker and the client had resident.
-The last lines are the model `seconds = a + b rows / min(workers, cores)`, fitted to all of them, and where it is off.
+of 250,000. Levenberg-Marquardt with 20 units then takes its iterations, as many for each setting. Reported are means
+over all but the first of them, which are alike: one pass for second derivatives each, and one for every trial step.
 
-    python docs/benchmarks/cluster.py [--rows 1e6 5e6] [--iterations 4 4] [--workers 1 2 4] [--quick]
+The bytes are those that workers took from each other, by Dask's own records, and those that the loopback device
+received, with what client, scheduler and workers tell each other besides. The memory is the largest that a worker and
+the client had resident. No workers are a fit in the memory of this process, in one thread. The last lines are the model
+`seconds = a + b rows / min(workers, cores)`, fitted to all settings, and where it is off.
+
+    python docs/benchmarks/cluster.py [--rows 1e6 5e6] [--iterations 10] [--workers 1 2 4] [--quick]
 """
 
 import argparse
@@ -31,25 +35,59 @@ N_INPUTS = 10
 BLOCK_ROWS = 250_000
 
 
-class TimedLevenbergMarquardt(LevenbergMarquardt):
-    """The solver, which notes when each of its iterations ends."""
+LOG_LENGTH = {"distributed.admin.low-level-log-length": 100_000}
+"""How many transfers a worker remembers: more than there are."""
 
-    ends: list
+
+class Counting:
+    """An objective, which counts the trial steps."""
+
+    def __init__(self, objective):
+        self.objective, self.n_trials = objective, 0
+
+    def __getattr__(self, name):
+        return getattr(self.objective, name)
+
+    def value(self, theta):
+        """Return the value as ever."""
+        self.n_trials += 1
+        return self.objective.value(theta)
+
+
+class TimedLevenbergMarquardt(LevenbergMarquardt):
+    """The solver, which notes what all its iterations but the first have taken."""
+
+    begun: float
+    taken: np.ndarray
 
     def minimize(self, objective, theta, *, callback=None, **settings):
         """Minimise as ever."""
+        counting, stamps = Counting(objective), []
 
         def note(result):
-            type(self).ends.append(spent())
+            if not stamps:
+                stamps.append(spent(counting.n_trials))
             callback(result)
 
-        type(self).ends = [spent()]
-        return super().minimize(objective, theta, callback=note, **settings)
+        type(self).begun = time.perf_counter()
+        result = super().minimize(counting, theta, callback=note, **settings)
+        type(self).taken = (spent(counting.n_trials) - stamps[0]) / (result.nit - 1)
+        return result
 
 
-def spent():
-    """Return the seconds, the workers' processor seconds and the bytes so far."""
-    return np.array([time.perf_counter(), sum(get_client().run(time.process_time).values()), loopback_bytes()])
+def spent(n_trials):
+    """Return the seconds, processor seconds (of workers, of the client), trials and bytes (two kinds) so far."""
+    here = [time.perf_counter(), time.process_time(), n_trials, loopback_bytes()]
+    try:
+        client = get_client()
+    except ValueError:  # there is none: the fit is here
+        return np.array([*here, 0.0, 0.0])
+    return np.array([*here, sum(client.run(time.process_time).values()), sum(client.run(received_bytes).values())])
+
+
+def received_bytes(dask_worker):
+    """Return how many bytes a worker has taken from others."""
+    return sum(transfer["total"] for transfer in dask_worker.transfer_incoming_log)
 
 
 def loopback_bytes():
@@ -110,34 +148,48 @@ def measure(directory, n_rows, n_workers, n_iter, block_rows):
     """Fit on a cluster of its own; return what is to be reported."""
     with (
         dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()}),
+        dask.config.set(LOG_LENGTH),
         LocalCluster(n_workers=n_workers, threads_per_worker=1, memory_limit="2GiB", dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
-        X, y = from_disk(directory, n_rows, block_rows)
-        model = TwoLayerRegressor(
-            20, solver=TimedLevenbergMarquardt(), alpha=1.0, max_iter=n_iter, tol=0.0, random_state=0
-        )
-        start = time.perf_counter()
-        model.fit(X, y)
-        first, *_, last = TimedLevenbergMarquardt.ends
-        seconds, processor_seconds, n_bytes = (last - first) / model.n_iter_
-        return {
-            "rows": n_rows,
-            "workers": n_workers,
-            "iterations": model.n_iter_,
-            "s to load": first[0] - start,
-            "s/iteration": seconds,
-            "CPU s/it.": processor_seconds,
-            "KiB/iteration": n_bytes / 1024,
-            "worker MiB": max(client.run(peak_memory).values()),
-            "client MiB": peak_memory(),
-            "loss": model.loss_,
-            "load": os.getloadavg()[0],
-        }
+        line = fit(*from_disk(directory, n_rows, block_rows), n_iter)
+        return {"rows": n_rows, "workers": n_workers, **line, "worker MiB": max(client.run(peak_memory).values())}
+
+
+def measure_here(directory, n_rows, n_iter):
+    """Fit in memory; return what is to be reported."""
+    X = np.fromfile(directory / "X", np.float32, count=n_rows * N_INPUTS).reshape(n_rows, N_INPUTS)
+    y = np.fromfile(directory / "y", np.float32, count=n_rows)
+    return {"rows": n_rows, "workers": 0, **fit(X, y, n_iter), "worker MiB": float("nan")}
+
+
+def fit(X, y, n_iter):
+    """Fit, and return what is to be reported of it."""
+    model = TwoLayerRegressor(
+        20, solver=TimedLevenbergMarquardt(), alpha=1.0, max_iter=n_iter, tol=0.0, n_jobs=1, random_state=0
+    )
+    start = time.perf_counter()
+    model.fit(X, y)
+    seconds, here, n_trials, loopback, there, received = TimedLevenbergMarquardt.taken
+    return {
+        "iterations": model.n_iter_,
+        "s to load": TimedLevenbergMarquardt.begun - start,
+        "s/iteration": seconds,
+        "s/it./Mrow": 1e6 * seconds / len(X),
+        "trials/it.": n_trials,
+        "CPU s/it.": there,
+        "client CPU s": here,
+        "KiB exchanged": received / 1024,
+        "KiB loopback": loopback / 1024,
+        "loss": model.loss_,
+        "load": os.getloadavg()[0],
+        "client MiB": peak_memory(),
+    }
 
 
 def print_model(results):
-    """Fit the model to the seconds, and print it and its error at each setting."""
+    """Fit the model to the seconds on clusters, and print it and its error at each setting."""
+    results = [line for line in results if line["workers"]]
     share = np.array([line["rows"] / min(line["workers"], os.cpu_count()) for line in results])
     seconds = np.array([line["s/iteration"] for line in results])
     A = np.column_stack([np.ones_like(share), share])
@@ -153,14 +205,22 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=float, nargs="+", default=[1e6, 5e6, 2e7, 5e7], help="with 2 workers")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="with the second number of rows")
-    parser.add_argument("--iterations", type=int, nargs="+", default=[4, 4, 4, 10], help="for each number of rows")
+    parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--directory", type=Path, help="where to keep the file; by default a temporary one")
     parser.add_argument("--quick", action="store_true", help="a smoke run: few rows")
     options = parser.parse_args()
     if options.quick:
-        options.rows, options.workers, options.iterations = [2000, 4000], [1], [2, 2]
+        options.rows, options.workers, options.iterations = [2000, 4000], [1], 3
     options.rows = [int(rows) for rows in options.rows]
     return options
+
+
+def report(line, results):
+    """Print a line, with the heads of its columns before the first one, and keep it."""
+    if not results:
+        print(" ".join(f"{name:>13}" for name in line))
+    print(" ".join(f"{value:13.5g}" for value in line.values()), flush=True)
+    results.append(line)
 
 
 def main():
@@ -170,17 +230,14 @@ def main():
     print_machine()
     print(f"dask {dask.__version__}, {os.cpu_count()} cores", flush=True)
     block_rows = 500 if options.quick else BLOCK_ROWS
-    settings = [(rows, 2, n_iter) for rows, n_iter in zip(options.rows, options.iterations, strict=True)]
-    settings += [(options.rows[1], n, options.iterations[1]) for n in options.workers if n != 2]
+    settings = [(n_rows, 2) for n_rows in options.rows] + [(options.rows[1], n) for n in options.workers if n != 2]
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.directory or Path(temporary)
         write(directory, max(options.rows), block_rows)
-        for n_rows, n_workers, n_iter in settings:
-            results.append(measure(directory, n_rows, n_workers, n_iter, block_rows))
-            if len(results) == 1:
-                print(" ".join(f"{name:>13}" for name in results[0]))
-            print(" ".join(f"{value:13.5g}" for value in results[-1].values()), flush=True)
+        for n_rows, n_workers in settings:
+            report(measure(directory, n_rows, n_workers, options.iterations, block_rows), results)
+        report(measure_here(directory, options.rows[0], options.iterations), results)
     print_model(results)
 
 
