@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,29 @@ import numpy as np
 STATUS = Path("/proc/self/status")
 
 
-PAUSE = 0.2
-"""Seconds before each way that has several threads: those of BLAS spin for a while after a product, then sleep."""
+PAUSE = 0.2  # seconds
 
 
-def take_turns(ways, repeats, clock=time.perf_counter, pause=0.0):
-    """Return the seconds that each way took, an array for each name; a first round warms up."""
+def settle(way):
+    """Wait until the threads of other ways sleep, and let those of this one wake up.
+
+    Threads of BLAS spin for some 25 ms after a product, on a core that others may need. And threads that wake up may
+    share a core for as long, until the system moves one of them.
+    """
+    time.sleep(PAUSE)
+    way()
+
+
+def take_turns(ways, repeats, clock=time.perf_counter, *, settled=False):
+    """Return the seconds that each way took, an array for each name; a first round warms up.
+
+    `settled`: each way is called once more before it is timed, see `settle`.
+    """
     seconds = {name: [] for name in ways}
     for turn in range(repeats + 1):
         for name, way in ways.items():
-            time.sleep(pause)
+            if settled:
+                settle(way)
             began = clock()
             way()
             if turn > 0:
@@ -33,12 +47,16 @@ def take_turns(ways, repeats, clock=time.perf_counter, pause=0.0):
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def more_turns(ways, few, many, repeats, clock=time.perf_counter, pause=0.0):
-    """Return the seconds of one unit of work, of which `ways` take a number, without what a call costs besides."""
+def more_turns(ways, few, many, repeats, clock=time.perf_counter, *, settled=False):
+    """Return the seconds of one unit of work, of which `ways` take a number, without what a call costs besides.
+
+    `settled` is as for `take_turns`.
+    """
     seconds = {name: [] for name in ways}
     for turn in range(repeats + 1):
         for name, way in ways.items():
-            time.sleep(pause)
+            if settled:
+                settle(partial(way, few))
             stamps = [clock()]
             for n in (few, many):
                 way(n)

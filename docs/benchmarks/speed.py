@@ -9,8 +9,8 @@ steps      A step of Adam: two numbers of epochs are timed, and the difference i
            others do not. PyTorch's is its usual loop: shuffled rows, autograd, `torch.optim.Adam`. One thread each.
 sigmoid    The ways to compute it, on as many numbers as fit into a second-level cache.
 gradient   The objective with its gradient, on all rows, beside the two products of matrices in it alone,
-           X @ W1 and X.T @ D1, in as many threads of BLAS. Where there are several threads, here and below, there is a
-           pause before each turn, in which those of BLAS go to sleep.
+           X @ W1 and X.T @ D1, in as many threads of BLAS. Where there are several threads, here and below, each turn
+           is after a pause, in which those of BLAS go to sleep, and a call that is not timed.
 matrix     Value, gradient and Gauss-Newton matrix, beside the product of the pairs of inputs with the pairs of hidden
            units in it alone (see `sk2layer.gauss_newton`), block by block.
 lbfgs      An iteration of a fit by L-BFGS, and its memory beyond X at the peak, in a process of its own.
@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _turns import PAUSE, PeakMemory, in_a_new_process, more_turns, print_machine, print_ways, take_turns
+from _turns import PeakMemory, in_a_new_process, more_turns, print_machine, print_ways, take_turns
 from scipy.special import expit
 from sklearn.datasets import make_friedman1
 from sklearn.model_selection import GridSearchCV
@@ -187,9 +187,9 @@ def _by_tanh(Z, A):
 # ---------------------------------------------------------------------- whole passes
 
 
-def waiting(options, threads):
-    """Return by which clock, and after which pause, ways with so many threads are timed."""
-    return {"clock": options.clock} if threads == 1 else {"pause": PAUSE}
+def clocked(options, threads):
+    """Return how ways with so many threads are timed."""
+    return {"clock": options.clock} if threads == 1 else {"settled": True}
 
 
 def measure_gradient(options):
@@ -211,7 +211,7 @@ def measure_gradient(options):
 
             with threadpool_limits(threads):
                 ways = {"products": products, "gradient": gradient}
-                seconds = take_turns(ways, options.repeats, **waiting(options, threads))
+                seconds = take_turns(ways, options.repeats, **clocked(options, threads))
             print_ways(f"{n} x {d} -> {h}, {np.dtype(dtype)}, {threads} thread(s), ms", seconds, 1e3)
 
 
@@ -233,7 +233,7 @@ def measure_matrix(options):
                 np.matmul(inputs, hidden.T, out=total)
 
         with threadpool_limits(threads):
-            seconds = take_turns({"product": product, "matrix": matrix}, options.repeats, **waiting(options, threads))
+            seconds = take_turns({"product": product, "matrix": matrix}, options.repeats, **clocked(options, threads))
         print_ways(f"{n} x {d} -> {h}, {objective.n_parameters} parameters, {threads} thread(s), ms", seconds, 1e3)
 
 
@@ -249,7 +249,7 @@ def measure_lbfgs(options):
             "scikit-learn": lambda k: peer(h, "lbfgs", k).fit(X, y),
         }
         with threadpool_limits(threads):
-            seconds = more_turns(ways, 2, 6, max(1, options.repeats // 3), **waiting(options, threads))
+            seconds = more_turns(ways, 2, 6, max(1, options.repeats // 3), **clocked(options, threads))
         print_ways(f"{n} x {d} -> {h}, {threads} thread(s), ms an iteration", seconds, 1e3)
 
 
@@ -275,7 +275,7 @@ def measure_predict(options):
             with threadpool_limits(threads):
                 for model in models.values():
                     model.fit(X[:1000], y[:1000])
-                seconds = take_turns(ways, options.repeats, **waiting(options, threads))
+                seconds = take_turns(ways, options.repeats, **clocked(options, threads))
             print_ways(f"{n} x {d} -> {h}, {np.dtype(dtype)}, {threads} thread(s), ns a row", seconds, 1e9 / n)
 
 
