@@ -7,7 +7,8 @@ penalty on the diagonal, with the rows of the Jacobian
 
 `Objective.gauss_newton` also returns value and gradient: its time is that of all three, from X. For the dense way it is
 given with and without the time to build the Jacobian. With several threads, ours share the rows and leave BLAS one;
-the dense way leaves them to BLAS. The ways take turns; medians, and ratios to `gauss_newton`.
+the dense way leaves them to BLAS. The ways take turns, where there are several threads after a pause and a call that is
+not timed; medians, and ratios to `gauss_newton`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import time
 
 import numpy as np
+from _turns import take_turns
 from scipy.linalg.blas import dsyrk
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
@@ -77,18 +79,6 @@ def gauss_newton(objective, theta):
         return objective.gauss_newton(theta)
 
 
-def median_seconds(ways, repeats):
-    """Return the median time of each way, called in turn."""
-    times = {name: [] for name in ways}
-    for call in range(repeats + 1):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            if call > 0:  # the first one warms up
-                times[name].append(time.perf_counter() - began)
-    return {name: float(np.median(values)) for name, values in times.items()}
-
-
 def compare(size, threads, repeats):
     """Print the times for one size."""
     objective, theta = make_objective(*size, threads)
@@ -101,7 +91,8 @@ def compare(size, threads, repeats):
     }
     with threadpool_limits(limits=threads):
         difference = check(objective, theta, J)
-        seconds = median_seconds(ways, repeats)
+        turns = take_turns(ways, repeats, settled=threads > 1)
+    seconds = {name: float(np.median(values)) for name, values in turns.items()}
     cells = [f"{name} {1e3 * s:.2f} ms ({s / seconds['gauss_newton']:.2f})" for name, s in seconds.items()]
     n, d, h = size
     title = f"{n} x {d}, {h} units, {objective.n_parameters} parameters, {threads} thread(s)"
