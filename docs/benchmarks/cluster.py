@@ -9,7 +9,7 @@ received, with what client, scheduler and workers tell each other besides. The m
 the client had resident. No workers are a fit in the memory of this process, in one thread. The last lines are the model
 `seconds = a + b rows / min(workers, cores)`, fitted to all settings, and where it is off.
 
-    python docs/benchmarks/cluster.py [--rows 1e6 5e6] [--iterations 10] [--workers 1 2 4] [--quick]
+    python docs/benchmarks/cluster.py [--rows 1e6 5e6] [--iterations 10] [--workers 1 2 4] [--plain] [--quick]
 """
 
 import argparse
@@ -28,7 +28,8 @@ from dask.distributed import Client, LocalCluster, get_client
 from sk2layer import TwoLayerRegressor
 from sk2layer.solvers import LevenbergMarquardt
 
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": 2**26, "MALLOC_MMAP_THRESHOLD_": 2**25}
+SPAWN = "distributed.nanny.pre-spawn-environ"
+MALLOC = {f"{SPAWN}.MALLOC_TRIM_THRESHOLD_": 2**26, f"{SPAWN}.MALLOC_MMAP_THRESHOLD_": 2**25}
 """Without, what a block's temporaries take is given back to the system and asked for again, block by block."""
 
 N_INPUTS = 10
@@ -144,11 +145,10 @@ def from_disk(directory, n_rows, block_rows):
     ]
 
 
-def measure(directory, n_rows, n_workers, n_iter, block_rows):
+def measure(directory, n_rows, n_workers, n_iter, block_rows, malloc):
     """Fit on a cluster of its own; return what is to be reported."""
     with (
-        dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()}),
-        dask.config.set(LOG_LENGTH),
+        dask.config.set(malloc | LOG_LENGTH),
         LocalCluster(n_workers=n_workers, threads_per_worker=1, memory_limit="2GiB", dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
@@ -207,6 +207,9 @@ def parse_options():
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="with the second number of rows")
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--directory", type=Path, help="where to keep the file; by default a temporary one")
+    parser.add_argument(
+        "--plain", action="store_const", dest="malloc", const={}, default=MALLOC, help="with Dask's own malloc settings"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run: few rows")
     options = parser.parse_args()
     if options.quick:
@@ -236,7 +239,8 @@ def main():
         directory = options.directory or Path(temporary)
         write(directory, max(options.rows), block_rows)
         for n_rows, n_workers in settings:
-            report(measure(directory, n_rows, n_workers, options.iterations, block_rows), results)
+            line = measure(directory, n_rows, n_workers, options.iterations, block_rows, options.malloc)
+            report(line, results)
         report(measure_here(directory, options.rows[0], options.iterations), results)
     print_model(results)
 
