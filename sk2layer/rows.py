@@ -22,7 +22,7 @@ Buffer = Callable[[int], Array]
 
 
 def _taken(X: Any, rows: Rows) -> Array:
-    """Return X[rows], which NumPy finds in a third of the time this way."""
+    """Return X[rows]; numbers of rows by `take`, which NumPy has faster than the index."""
     return X.take(rows, axis=0) if isinstance(rows, np.ndarray) else X[rows]
 
 

@@ -23,8 +23,8 @@ PAUSE = 0.2  # seconds
 def settle(way):
     """Wait until the threads of other ways sleep, and let those of this one wake up.
 
-    Threads of BLAS spin for some 25 ms after a product, on a core that others may need. And threads that wake up may
-    share a core for as long, until the system moves one of them.
+    Threads of BLAS spin for a while after a product, on a core that others may need. And threads that wake up may share
+    a core, until the system moves one of them.
     """
     time.sleep(PAUSE)
     way()
