@@ -26,6 +26,7 @@ from .data import (
     is_dask,
     make_data,
     split,
+    warn_of_relative_weights,
 )
 from .evidence import EvidenceClimb
 from .fitted import FittedTwoLayer
@@ -113,17 +114,13 @@ class BaseTwoLayer(FittedTwoLayer):
     def _remembered_targets(self) -> Targets:
         """Return how the y of the last fit was encoded."""
 
-    def _reweight(self, Y: Any, targets: Targets, weight: Array | None) -> Array | None:
-        """Return the sample weights with what the estimator makes of them."""
-        return weight
-
     @staticmethod
     def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
         """Return a y that says as much of its kind as this one does, and the total weight of each of its rows."""
         return np.asarray(y)[:1], np.ones(len(y[:1]))
 
-    def _weights_of_kinds(self, targets: Targets, Y: Any, totals: Array) -> Array | None:
-        """Return what `_reweight` multiplies the weights of each kind by, given their encoded y and total weights."""
+    def _class_factors(self, targets: Targets, Y: Any, weight: Array | None, *, by_evidence: bool) -> Array | None:
+        """Return what the weights of each class are multiplied by, given encoded targets and their weights."""
         return None
 
     # ------------------------------------------------------------------ parameters
@@ -232,7 +229,7 @@ class BaseTwoLayer(FittedTwoLayer):
         state = state if again else None
         targets, data = self._check_training_data(X, y, sample_weight, again=again)
         validation = check_validation_data(self, targets, X_val, y_val, sample_weight_val)
-        shape = Shape(data.X.shape[1], int(self.hidden_units), targets.n_outputs)
+        shape = self._shape(data.X.shape[1], targets)
         start = check_init(coefs_init, intercepts_init, shape, self.n_init)
         seed = state.seed if state is not None else draw_seed(self.random_state)
         if start is not None and not unfinished:
@@ -244,6 +241,7 @@ class BaseTwoLayer(FittedTwoLayer):
         running = RunningScaling()
         scaling = self._take_in(running, data, shape, targets)
         grouping = self._grouping(data.X.shape[0], shape)
+        warn_of_relative_weights(sample_weight if grouping else None, data)
         problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha(), evidence=bool(grouping))
         solver = SOLVERS["lm"]() if grouping else self._make_solver(data, shape, targets)
         climb = EvidenceClimb(grouping, getattr(self, "_log_precisions", None) if again else None) if grouping else None
@@ -279,10 +277,16 @@ class BaseTwoLayer(FittedTwoLayer):
 
             return check_blocks(self, X, y, sample_weight, standardize=self.standardize, again=again)
         X = check_rows(self, X, reset=not again)
-        targets = self._remembered_targets() if again else self._make_targets(y, classes)
+        targets: Any = self._remembered_targets() if again else self._make_targets(y, classes)
         Y = targets.encode(y)
         check_consistent_length(X, Y)
-        return targets, make_data(X, Y, self._reweight(Y, targets, check_weight(sample_weight, X.shape[0])))
+        data = make_data(X, Y, check_weight(sample_weight, X.shape[0]))
+        by_evidence = bool(self._grouping(data.X.shape[0], self._shape(X.shape[1], targets)))
+        factors = self._class_factors(targets, data.Y, data.weight, by_evidence=by_evidence)
+        return targets, data if factors is None else data.times(factors[targets.codes(data.Y)])
+
+    def _shape(self, n_features: int, targets: Targets) -> Shape:
+        return Shape(n_features, int(self.hidden_units), targets.n_outputs)
 
     def _previous_weights(self, shape: Shape) -> Weights:
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
@@ -298,7 +302,7 @@ class BaseTwoLayer(FittedTwoLayer):
         """Take the data into the running statistics; return the scaling that results."""
         if not self.standardize:
             return Scaling.identity(shape.n_features, shape.n_outputs)
-        return data.take_into(running, scale_targets=targets.scaled).scaling(shape.n_outputs)
+        return data.take_into(running, scale_targets=targets.scaled).scaling(shape.n_outputs, data.X.dtype)
 
     def _grouping(self, n_samples: int, shape: Shape) -> str:
         """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""

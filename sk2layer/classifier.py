@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .base import BaseTwoLayer
 from .dask_input import lazy_on_dask
-from .data import Targets
+from .data import MAX_WEIGHT, Targets
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from .mlp import to_mlp
@@ -447,28 +447,30 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     def _remember_targets(self, targets: Any) -> None:
         self.classes_, self._multilabel = targets.classes, targets.multilabel
 
-    def _reweight(self, Y: Any, targets: Any, weight: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return weight
-        weight = np.ones(len(Y)) if weight is None else weight
-        weight = weight * self._class_weights(targets, Y, weight)[targets.codes(Y)]
-        if not weight.any():
-            raise ValueError(f"class_weight must not be zero for all samples. Got {self.class_weight}.")
-        return weight
-
     @staticmethod
     def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
         labels, number = np.unique(np.asarray(_check_labels(y, "y")), axis=0, return_inverse=True)
         return labels, np.bincount(number.ravel(), weight, minlength=len(labels)).astype(np.float64)
 
-    def _weights_of_kinds(self, targets: Any, Y: Any, totals: Array) -> Array | None:
-        return None if self.class_weight is None else self._class_weights(targets, Y, totals)
-
-    def _class_weights(self, targets: Any, Y: Any, weight: Array) -> Array:
-        """Return the weight of each class, given encoded targets and their weights."""
+    def _class_factors(self, targets: Any, Y: Any, weight: Array | None, *, by_evidence: bool) -> Array | None:
+        if self.class_weight is None:
+            return None
         if targets.multilabel:
             raise ValueError("class_weight must be None where there are several labels per sample.")
-        classes = targets.classes
+        totals = np.bincount(targets.codes(Y), weight, minlength=len(targets.classes)).astype(np.float64)
+        factors = np.where(totals > 0.0, self._class_weights(targets.classes, totals), 0.0)
+        if not 0.0 < totals @ np.minimum(factors, MAX_WEIGHT) <= MAX_WEIGHT:
+            raise ValueError(
+                "class_weight must not be zero for all samples, and all weights must sum to at most "
+                f"{MAX_WEIGHT:g}. Got {self.class_weight}."
+            )
+        if not by_evidence:
+            return factors
+        factors /= factors.max()
+        return factors * (totals @ factors / (totals @ np.square(factors)))
+
+    def _class_weights(self, classes: Array, totals: Array) -> Array:
+        """Return the weight of each class, given the total weight of its samples."""
         if isinstance(self.class_weight, dict):
             unknown = [label for label in self.class_weight if label not in classes]
             if unknown or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
@@ -476,8 +478,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
                     f"class_weight must give numbers >= 0 to labels out of {classes.tolist()}. Got {self.class_weight}."
                 )
             return np.array([self.class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
-        totals = np.bincount(targets.codes(Y), weight, minlength=len(classes))
-        return weight.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
+        return totals.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
-from .data import Data, Targets, check_rows, check_weight, is_dask, make_data
+from .data import Data, Targets, check_rows, check_weight, is_dask, make_data, unit_of_weight
 from .lanes import Lane, SumOverRows, merged
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
@@ -165,16 +165,19 @@ def check_blocks(
     dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
     blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
     kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
-    seen, totals = (np.concatenate(values) for values in zip(*kinds, strict=True))
+    seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
+    n_rows, total = sizes.sum(axis=0)
+    if n_rows == 0:
+        raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
     targets = estimator._remembered_targets() if again else estimator._make_targets(seen)
-    factors = estimator._weights_of_kinds(targets, targets.encode(seen), totals)
-    checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, factors), traverse=False)
+    unit = unit_of_weight(n_rows, total)
+    by_evidence = bool(estimator._grouping(n_rows, estimator._shape(estimator.n_features_in_, targets)))
+    factors = estimator._class_factors(targets, targets.encode(seen), totals / unit, by_evidence=by_evidence)
+    checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit, factors), traverse=False)
     homes = _homes([rows for rows, *_ in blocks], X)
     kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
     summaries = dask.compute(*(dask.delayed(summarize)(b, standardize, targets.scaled) for b in kept))
     some = [(block, summary) for block, summary in zip(kept, summaries, strict=True) if summary.weight > 0.0]
-    if not some:
-        raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
     return targets, BlockData([block for block, _ in some], [summary for _, summary in some], dtype)
 
 
@@ -270,32 +273,37 @@ def _naming(number: int) -> Iterator[None]:
         raise ValueError(f"Block {number} (counted from 0): {error}") from error
 
 
-def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array]:
-    """Return which kinds of targets are in a block, and the weight of each."""
+def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array, Array]:
+    """Return which kinds of targets are in a block, the weight of each, and how many rows have a weight, and which."""
     with _naming(number):
-        return kinds(y, check_weight(weight, len(y), whole=False))
+        weight = check_weight(weight, len(y), whole=False)
+        size = (len(y), len(y)) if weight is None else (np.count_nonzero(weight), weight.sum())
+        return *kinds(y, weight), np.array([size], dtype=np.float64)
 
 
 class Checks(NamedTuple):
-    """What every block has to be like: an estimator that knows the columns of X, its type, targets and weights."""
+    """What every block has to be like: an estimator that knows the columns of X, its type, targets and weights.
+
+    `unit` is the weight of one observation, and `factors` are those of the classes.
+    """
 
     estimator: Any
     dtype: Any
     targets: Any
+    unit: float
     factors: Array | None
 
 
 def check_block(number: int, X: Any, y: Any, weight: Any, checks: Checks) -> Data:
     """Return a block, without the samples of weight zero."""
-    estimator, dtype, targets, factors = checks
+    estimator, dtype, targets, unit, factors = checks
     with _naming(number):
         X = check_rows(estimator, X, reset=False, ensure_min_samples=0).astype(dtype, copy=False)
         Y, weight = targets.encode(y), check_weight(weight, X.shape[0], whole=False)
         if len(Y) != X.shape[0]:
             raise ValueError(f"X has {X.shape[0]} rows, y has {len(Y)}.")
-    if factors is not None:
-        weight = factors[targets.codes(Y)] * (1.0 if weight is None else weight)
-    return make_data(X, Y, weight)
+    data = make_data(X, Y, weight, unit)
+    return data if factors is None else data.times(factors[targets.codes(data.Y)])
 
 
 class Summary(NamedTuple):

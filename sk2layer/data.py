@@ -1,5 +1,6 @@
 """What a fit is given: checked rows, encoded targets and weights, and the part held out for validation."""
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -10,11 +11,15 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.validation import validate_data
 
 from ._typing import Array
+from .callback_support import FRAMES_OF_FIT
 from .losses import Loss
 from .network import Shape, Weights
 from .objective import Objective
 from .rows import Selection
 from .scaling import COPY_BYTES, RunningScaling, Scaling
+
+MAX_WEIGHT = 1e30
+"""The largest total of weights: far more than anybody has observed, and few enough for float32."""
 
 
 class Targets(ABC):
@@ -60,6 +65,12 @@ class Data(NamedTuple):
         """The sum of the weights."""
         return float(self.X.shape[0] if self.weight is None else self.weight.sum())
 
+    def times(self, factor: Array) -> "Data":
+        """Return the data with their weights times a factor for each row, without the rows that have none then."""
+        weight = factor if self.weight is None else factor * self.weight
+        data = Data(self.X, self.Y, weight)
+        return data if weight.all() else data.take(np.flatnonzero(weight))
+
     def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
         """Take the rows into running means and spreads, of the targets too where these are scaled."""
         return running.update(self.X, self.Y if scale_targets else None, self.weight)
@@ -102,7 +113,8 @@ def check_weight(
     Raises
     ------
     ValueError
-        If they are not one finite number per sample, if one is negative, or if all are zero.
+        If they are not one finite number per sample, if one is negative, if all are zero, or if their sum is no number
+        of observations.
     """
     if sample_weight is None:
         return None
@@ -113,15 +125,47 @@ def check_weight(
         raise ValueError(f"{name} must not be negative. Got {weight.min():g}.")
     with np.errstate(over="ignore"):
         total = weight.sum()
-    if not total < np.inf or (whole and total == 0.0):
-        raise ValueError(f"{name} must not be zero for all samples, and its sum must be finite. Got {total:g}.")
+    if not total <= MAX_WEIGHT or (whole and total == 0.0):
+        raise ValueError(
+            f"{name} must not be zero for all samples, and its sum must be at most {MAX_WEIGHT:g}. Got {total:g}."
+        )
     return weight
 
 
-def make_data(X: Any, Y: Any, weight: Array | None) -> Data:
-    """Return the data without the samples of weight zero, which are as good as absent."""
-    data = Data(X, Y, weight)
-    return data if weight is None or weight.all() else data.take(np.flatnonzero(weight))
+def make_data(X: Any, Y: Any, weight: Array | None, unit: float | None = None) -> Data:
+    """Return the data with weights that count, without the samples of weight zero, which are as good as absent.
+
+    `unit`: what weight is one observation, where these rows are a part of the data.
+    """
+    if weight is None:
+        return Data(X, Y, None)
+    if unit is None:
+        positive = weight[weight > 0.0]
+        unit = unit_of_weight(len(positive), positive.sum())
+    return Data(X, Y, None).times(weight / unit)
+
+
+def unit_of_weight(n_rows: int, total_weight: float) -> float:
+    """Return the weight of one observation, given the number of rows that have a weight and what all have together.
+
+    Weights are counts as long as their mean is at least one. Below that they only compare the rows, and count as many
+    observations as there are rows. Where both meet, at a mean of one, nothing jumps.
+    """
+    return min(total_weight / n_rows, 1.0)
+
+
+def warn_of_relative_weights(sample_weight: Any, data: Any) -> None:
+    """Warn the caller of fit of weights that count twice or more in the mean, and are no counts: not whole numbers."""
+    if sample_weight is None or data.total_weight < 2.0 * data.X.shape[0]:
+        return
+    fractions = ((sample_weight if is_dask(sample_weight) else np.asarray(sample_weight)) % 1).sum()
+    if getattr(fractions, "compute", lambda: fractions)() > 0.0:
+        message = (
+            f"sample_weight makes {data.X.shape[0]} rows count as {data.total_weight:.3g} observations, but is not "
+            "whole numbers, as counts are. If it only compares the rows, as 1 / sd**2 does, the penalty is too weak "
+            "and error bars are too small: divide it by its mean."
+        )
+        warnings.warn(message, UserWarning, stacklevel=2 + FRAMES_OF_FIT)
 
 
 def check_validation_data(

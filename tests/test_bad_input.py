@@ -153,7 +153,7 @@ def test_class_weights_of_no_class_or_no_number(class_weight):
 
 @every_solver
 def test_class_weights_that_leave_nothing(solver):
-    with error(r"class_weight must not be zero for all samples. Got {0: 0, 1: 0}"):
+    with error(r"class_weight must not be zero for all samples, .* Got {0: 0, 1: 0}"):
         TwoLayerClassifier(solver=solver, class_weight={0: 0, 1: 0}).fit(X, LABELS)
 
 
@@ -340,9 +340,9 @@ def test_validation_labels_of_another_kind():
 @every_solver
 def test_weights_that_leave_nothing(Estimator, solver):
     y, model = target(Estimator), Estimator(2, solver=solver)
-    with error("sample_weight must not be zero for all samples, and its sum must be finite. Got 0"):
+    with error("sample_weight must not be zero for all samples, and its sum must be at most 1e.30. Got 0"):
         model.fit(X, y, np.zeros(30))
-    with error("sample_weight must not be zero for all samples, and its sum must be finite. Got inf"):
+    with error("sample_weight must not be zero for all samples, and its sum must be at most 1e.30. Got inf"):
         model.fit(X, y, np.full(30, 1e308))
     with error("sample_weight must not be negative. Got -2"):
         model.fit(X, y, spoiled(np.ones(30), -2.0))
@@ -434,7 +434,7 @@ def test_targets_of_a_large_scale(solver):
 
 @every_solver
 def test_numbers_whose_squares_are_not_finite(solver):
-    with error("Column 0 of X spreads too widely to be standardised: its variance is not a finite float64. Rescale it"):
+    with error("Column 0 of X spreads too widely to be standardised: .* must be from 1e-145 to 1e.154 in float64"):
         TwoLayerRegressor(solver=solver).fit(1e200 * X, NUMBERS)
     with error("Column 0 of y spreads too widely to be standardised"):
         TwoLayerRegressor(solver=solver).fit(X, 1e200 * NUMBERS)
