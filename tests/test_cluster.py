@@ -96,6 +96,19 @@ def test_the_evidence_is_that_of_the_local_fit(client):
     np.testing.assert_array_equal(np.stack(dask.compute(mean, std)), there.predict(X[part], return_std=True))
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced"], ids=str)
+def test_small_weights_and_those_of_classes_are_scaled_as_here(client, class_weight):
+    model = TwoLayerClassifier(2, alpha="evidence", class_weight=class_weight, max_iter=3, tol=0.0, random_state=0)
+    here, there = fit_both(model, y > 20.0, 1e-3 * weight)
+    np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-8)
+
+
+def test_weights_that_are_no_counts_warn(client):
+    model = TwoLayerRegressor(2, alpha="evidence", max_iter=1, random_state=0)
+    with pytest.warns(UserWarning, match="5400 rows count as 1.*e.04 observations"):
+        model.fit(chunked(X), chunked(y), chunked(weight + 2.25))
+
+
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0, 2: 0.0}], ids=str)
 def test_classes_are_weighted_as_in_the_local_fit(client, class_weight):
     model = TwoLayerClassifier(3, solver="lbfgs", alpha=0.1, class_weight=class_weight, max_iter=5, random_state=0)

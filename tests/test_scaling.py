@@ -103,10 +103,26 @@ def test_without_targets_y_is_left_alone(X):
 
 
 @pytest.mark.parametrize("name", ["X", "y"])
-def test_a_spread_beyond_all_numbers_is_an_error(name, X, Y):
-    (X if name == "X" else Y)[0, 1] = 1e200
-    with pytest.raises(ValueError, match=f"Column 1 of {name} spreads too widely to be standardised"):
+@pytest.mark.parametrize("scale", [1e200, 1e-150, 1e-200, 1e-300, 1e-310])
+def test_a_spread_beyond_all_numbers_is_an_error(name, scale, X, Y):
+    (X if name == "X" else Y)[:, 1] *= scale / np.abs(X if name == "X" else Y)[:, 1].max()
+    amount = "widely" if scale > 1.0 else "little"
+    with pytest.raises(ValueError, match=f"Column 1 of {name} spreads too {amount} to be standardised"):
         scaling_of(X, Y)
+    with pytest.raises(ValueError, match=f"Column 1 of {name} spreads too {amount} to be standardised"):
+        scaling_of(csr_array(X), Y, n_rows=7)
+
+
+@pytest.mark.parametrize("scale", [1e36, 1e-36])
+def test_weights_of_single_precision_have_a_narrower_range(scale, X, Y):
+    with pytest.raises(ValueError, match=r"from 1e-35 to 1e.35 in float32"):
+        TwoLayerRegressor(2).fit(X.astype(np.float32), scale * Y)
+
+
+def test_small_numbers_in_some_blocks_only_are_no_error(X):
+    X[:7, 1] = 1e-200 * np.arange(7)
+    X[7:14, 2] = 1e-200
+    np.testing.assert_allclose(scaling_of(X, n_rows=7).x_spread, X.std(axis=0), rtol=1e-9)
 
 
 # --------------------------------------------------------------------------------------------------- folding out and in
