@@ -34,7 +34,7 @@ from .network import Shape, Weights
 from .penalty import can_afford_evidence, check_evidence_parameters
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
-from .solvers._parameters import check_parameters, choice, integer, real
+from .solvers._parameters import check_parameters, choice, integer, naming_parameters, real
 from .threads import one_blas_thread, thread_budget
 from .training import RESTARTS, FitSettings, FitState, Outcome, Problem, check_restarts, minimize
 
@@ -50,7 +50,7 @@ class BaseTwoLayer(FittedTwoLayer):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_units": [integer(1)],
-        "activation": [choice(*ACTIVATIONS)],
+        "activation": [choice(*ACTIVATIONS, note=" ('sigmoid' is what scikit-learn calls 'logistic')")],
         "solver": [choice("auto", *SOLVERS), Solver],
         "alpha": [real(0.0), choice("auto", "evidence", "ard")],
         "standardize": ["boolean"],
@@ -67,6 +67,7 @@ class BaseTwoLayer(FittedTwoLayer):
         "verbose": ["boolean", integer(0)],
     }
 
+    @naming_parameters
     def __init__(
         self,
         hidden_units: int = 20,

@@ -1,6 +1,7 @@
 """Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
 
 import itertools
+import warnings
 from numbers import Real
 from typing import Any, Self
 
@@ -17,13 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .base import BaseTwoLayer
 from .dask_input import lazy_on_dask
-from .data import MAX_WEIGHT, Targets
+from .data import MAX_WEIGHT, Targets, naming
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from .mlp import to_mlp
 from .rows import OneHot
 from .solvers import Solver
-from .solvers._parameters import choice
+from .solvers._parameters import choice, naming_parameters
 from .uncertainty import moderate
 
 
@@ -51,19 +52,23 @@ class LabelTargets(Targets):
     def of(cls, y: Any, classes: Any) -> "LabelTargets":
         """Return the kind of these labels; `classes` names those that y may not have yet."""
         y = _check_labels(y, "y")
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
+        with warnings.catch_warnings():
+            if classes is not None:  # y is a part of the data, in which a label may well occur only once
+                warnings.filterwarnings("ignore", "The number of unique classes")
+            check_classification_targets(y)
+            kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), multilabel=True)
         if kind == "multiclass-multioutput":
             raise ValueError("y must be one column of labels or a matrix of 0 and 1. Got several columns of labels.")
-        return cls(unique_labels(column_or_1d(y, warn=True) if classes is None else classes), multilabel=False)
+        return cls(unique_labels(column_or_1d(y, warn=True)) if classes is None else _sorted(classes), multilabel=False)
 
     def encode(self, y: Any, name: str = "y") -> Any:
         """Return 0 and 1 for two classes or several labels, one-hot rows for several classes."""
         if self.multilabel:
             return self._encode_indicators(y, name)
-        labels = column_or_1d(_check_labels(y, name))
+        with naming(name):
+            labels = column_or_1d(_check_labels(y, name))
         blocks = (labels[start : start + 2**16].tolist() for start in range(0, len(labels), 2**16))
         unseen = set(itertools.chain.from_iterable(blocks)) - set(self.classes.tolist())
         if unseen:
@@ -95,9 +100,22 @@ class LabelTargets(Targets):
 
 def _check_labels(y: Any, name: str) -> Any:
     try:
-        return check_array(y, ensure_2d=False, accept_sparse="csr", dtype=None, input_name=name, ensure_min_samples=0)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        with naming(name):
+            y = check_array(y, ensure_2d=False, accept_sparse="csr", dtype=None, input_name=name, ensure_min_samples=0)
+            if y.dtype == object:
+                sorted(set(y.ravel().tolist()))
+            return y
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in np.asarray(y, dtype=object).ravel().tolist()})
+        if len(kinds) == 1:
+            raise
+        raise ValueError(
+            f"{name} must have labels of one type, none of them missing. Got {', '.join(kinds)}."
+        ) from error
+
+
+def _sorted(classes: Any) -> Array:
+    return np.unique(_check_labels(classes, "classes"))
 
 
 class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
@@ -228,6 +246,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         "class_weight": [dict, choice("balanced"), None],
     }
 
+    @naming_parameters
     def __init__(
         self,
         hidden_units: int = 20,
@@ -426,7 +445,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         """
         if classes is not None and getattr(self, "_stream", None) is not None and not self._multilabel:
             known = self.classes_.tolist()
-            if unique_labels(classes).tolist() != known:
+            if _sorted(classes).tolist() != known:
                 raise ValueError(f"classes must be the same in every call: {known}. Got {classes}.")
         return self._partial_fit(X, y, sample_weight, classes)
 

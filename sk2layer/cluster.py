@@ -11,8 +11,7 @@ died or is slow.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
-from .data import Data, Targets, check_rows, check_weight, is_dask, make_data, unit_of_weight
+from .data import Data, Targets, check_rows, check_weight, is_dask, make_data, naming, unit_of_weight
 from .lanes import Lane, SumOverRows, merged
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
@@ -169,7 +168,7 @@ def check_blocks(
     n_rows, total = sizes.sum(axis=0)
     if n_rows == 0:
         raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
-    targets = estimator._remembered_targets() if again else estimator._make_targets(seen)
+    targets = estimator._remembered_targets() if again else estimator._make_targets(seen, seen)
     unit = unit_of_weight(n_rows, total)
     by_evidence = bool(estimator._grouping(n_rows, estimator._shape(estimator.n_features_in_, targets)))
     factors = estimator._class_factors(targets, targets.encode(seen), totals / unit, by_evidence=by_evidence)
@@ -265,12 +264,8 @@ def merge_sums(*totals: Any) -> Any:
     return merged([copy.deepcopy(totals[0]), *totals[1:]])
 
 
-@contextmanager
-def _naming(number: int) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"Block {number} (counted from 0): {error}") from error
+def _naming(number: int) -> AbstractContextManager[None]:
+    return naming(f"Block {number} (counted from 0)")
 
 
 def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array, Array]:

@@ -1,7 +1,10 @@
 """What a fit is given: checked rows, encoded targets and weights, and the part held out for validation."""
 
+import re
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,12 +99,24 @@ def is_dask(X: Any) -> bool:
     return hasattr(X, "__dask_graph__") and hasattr(X, "to_delayed")
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool, ensure_min_samples: int = 1) -> Any:
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Let errors say what they are about, where they do not."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
+            raise
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{name}: {error}") from error
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool, name: str = "X", ensure_min_samples: int = 1) -> Any:
     """Return X as an array or csr matrix of float64 or float32 (which is kept); with `reset`, learn its columns."""
     dtype = [np.float64, np.float32]
-    X = validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=dtype, ensure_min_samples=ensure_min_samples
-    )
+    with naming(name):
+        X = validate_data(
+            estimator, X, reset=reset, accept_sparse="csr", dtype=dtype, ensure_min_samples=ensure_min_samples
+        )
     return X.view(np.ndarray) if isinstance(X, np.ndarray) else X  # a memmap of NumPy is slow to take rows from
 
 
@@ -118,7 +133,8 @@ def check_weight(
     """
     if sample_weight is None:
         return None
-    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    with naming(name):
+        weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if weight.shape != (n_samples,):
         raise ValueError(f"{name} must be 1D, one weight per sample: shape ({n_samples},). Got shape {weight.shape}.")
     if (weight < 0.0).any():
@@ -178,10 +194,7 @@ def check_validation_data(
         return None
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together. Got one of them only.")
-    try:
-        X = check_rows(estimator, X_val, reset=False)
-    except ValueError as error:
-        raise ValueError(f"X_val: {error}") from error
+    X = check_rows(estimator, X_val, reset=False, name="X_val")
     check_consistent_length(X, y_val)
     return make_data(
         X, targets.encode(y_val, "y_val"), check_weight(sample_weight_val, X.shape[0], "sample_weight_val")
@@ -231,7 +244,8 @@ def check_init(coefs_init: Any, intercepts_init: Any, shape: Shape, n_init: int)
         if not hasattr(given, "__len__") or len(given) != 2:
             got = len(given) if hasattr(given, "__len__") else given
             raise ValueError(f"{name} must be a list of two arrays, one for each layer. Got {got}.")
-        arrays[name] = [check_array(a, ensure_2d=False, dtype=np.float64, input_name=name) for a in given]
+        with naming(name):
+            arrays[name] = [check_array(a, ensure_2d=False, dtype=np.float64, input_name=name) for a in given]
         shapes = [a.shape for a in arrays[name]]
         if shapes != expected[name]:
             raise ValueError(f"{name} must have the shapes {expected[name]}. Got {shapes}.")

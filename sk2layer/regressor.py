@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .dask_input import lazy_on_dask
-from .data import Targets
+from .data import Targets, naming
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import HalfSquaredError
 from .mlp import to_mlp
@@ -49,7 +49,8 @@ class RealTargets(Targets):
 
 def _check_numbers(y: Any, name: str) -> Array:
     dtypes = [np.float64, np.float32]
-    y = check_array(y, ensure_2d=False, dtype=dtypes, input_name=name, ensure_min_samples=0)
+    with naming(name):
+        y = check_array(y, ensure_2d=False, dtype=dtypes, input_name=name, ensure_min_samples=0)
     if y.ndim not in (1, 2):
         raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs). Got {y.shape}.")
     return y

@@ -1,13 +1,17 @@
 """What does bad input get: an error that names the thing, the rule and the value, or a correct finite fit?"""
 
+import inspect
 import re
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.base import BaseTwoLayer
 from sk2layer.solvers import SGD, SOLVERS, Adam, GradientDescent
 
 every_estimator = pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
@@ -134,6 +138,76 @@ def test_unknown_names_come_with_the_choices(Estimator):
         with error(f"The '{name}' parameter") as caught:
             Estimator(**{name: "best"}).fit(X, target(Estimator))
         assert all(f"'{choice}'" in str(caught.value) for choice in choices)
+
+
+def test_what_scikit_learn_calls_otherwise_is_translated():
+    with error("'sigmoid' is what scikit-learn calls 'logistic'"):
+        TwoLayerRegressor(activation="logistic").fit(X, NUMBERS)
+
+
+@every_estimator
+def test_arguments_that_are_no_parameters(Estimator):
+    name = Estimator.__name__
+    with pytest.raises(TypeError, match=rf"^{name}: .*'hidden_layer_sizes'.* are hidden_units, .* is hidden_units\)"):
+        Estimator(hidden_layer_sizes=(10,))
+    with pytest.raises(TypeError, match=rf"^{name}: .*'batch_size'.* Its parameters are hidden_units, .*, verbose"):
+        Estimator(batch_size=10)
+    with pytest.raises(TypeError, match=rf"^{name}: too many positional arguments. Its parameters are hidden_units"):
+        Estimator(10, "tanh")
+    assert [*inspect.signature(Estimator).parameters] == [*inspect.signature(BaseTwoLayer).parameters] + (
+        ["class_weight"] if Estimator is TwoLayerClassifier else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "container"),
+    [
+        (None, np.asarray),
+        (None, list),
+        (pd.NA, np.asarray),
+        (pd.NA, partial(pd.Series, dtype="string")),
+        (3, np.asarray),
+    ],
+)
+def test_labels_of_several_types(missing, container):
+    names, spoilt = (np.where(LABELS, "yes", "no").astype(object) for _ in range(2))
+    spoilt[4] = missing
+    for name, call in {
+        "y": lambda: TwoLayerClassifier().fit(X, container(spoilt)),
+        "y_val": lambda: TwoLayerClassifier().fit(X, names, X_val=X, y_val=container(spoilt)),
+        "classes": lambda: TwoLayerClassifier(solver="adam").partial_fit(X, names, classes=container(spoilt)),
+    }.items():
+        with error(rf"^{name} must have labels of one type, none of them missing. Got (NAType|NoneType|int), str\."):
+            call()
+
+
+@pytest.mark.parametrize(("value", "kind"), [(pd.NA, TypeError), ("seven", ValueError)])
+def test_what_is_no_number_is_named(value, kind):
+    spoilt, weight = NUMBERS.astype(object), np.ones(30).astype(object)
+    spoilt[4] = weight[4] = value
+    columns = X.astype(object)
+    columns[4, 1] = value
+    model = TwoLayerRegressor()
+    for name, call in {
+        "X": lambda: model.fit(columns, NUMBERS),
+        "y": lambda: model.fit(X, spoilt),
+        "sample_weight": lambda: model.fit(X, NUMBERS, weight),
+        "X_val": lambda: model.fit(X, NUMBERS, X_val=columns, y_val=NUMBERS),
+        "y_val": lambda: model.fit(X, NUMBERS, X_val=X, y_val=spoilt),
+        "sample_weight_val": lambda: model.fit(X, NUMBERS, X_val=X, y_val=NUMBERS, sample_weight_val=weight),
+    }.items():
+        with pytest.raises(kind, match=rf"^{name}: "):
+            call()
+
+
+@pytest.mark.parametrize("n_rows", [26, 40])
+def test_many_classes_in_a_batch_are_no_surprise(n_rows):
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    rows = np.random.default_rng(0).normal(size=(n_rows, 2))
+    model = TwoLayerClassifier(2, solver="adam", random_state=0)
+    for _ in range(2):
+        model.partial_fit(rows, letters[np.arange(n_rows) % 26], classes=letters)
+    assert model.classes_.tolist() == letters.tolist()
 
 
 @pytest.mark.parametrize("class_weight", ["balance", 3, [1.0, 2.0]])

@@ -102,7 +102,7 @@ def test_weights_decide(solver):
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], 0.25, atol=0.01)
 
 
-# ------------------------------------------------------------------------------------ weights that only compare the rows
+# ----------------------------------------------------------------------------------  weights that only compare the rows
 
 
 def sine(seed, n_samples=120):
