@@ -199,7 +199,8 @@ class BaseTwoLayer(FittedTwoLayer):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), optional
-            How many times each sample counts; 0 is as if it were absent.
+            How many times each sample counts; 0 is as if it were absent. Below one in the mean, weights compare the
+            samples and are scaled to a mean of one: :ref:`what a weight means <weights-of-samples>`.
         X_val, y_val, sample_weight_val : optional
             Validation data, of the same form. Their loss is recorded in `validation_loss_curve_`, and
             `early_stopping=True` watches it instead of a part of the training data.

@@ -173,7 +173,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Print a line after each iteration, or after every so many.
     class_weight : dict, "balanced" or None, default=None
         How much the samples of each class count: a number for each label (1 where it is missing), or "balanced" for
-        the same total in each class.
+        the same total in each class. Where the evidence chooses the penalty, all together count as the effective sample
+        size: :ref:`what a weight means <weights-of-samples>`.
 
     Attributes
     ----------
@@ -430,7 +431,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         classes : array-like of shape (n_classes,), optional
             All classes that will occur; needed in the first call if its y has not all of them.
         sample_weight : array-like of shape (n_samples,), optional
-            How many times each sample counts.
+            How many times each sample counts, or, below one in the mean of the batch, how they compare:
+            :ref:`what a weight means <weights-of-samples>`.
 
         Returns
         -------

@@ -285,7 +285,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets of the batch.
         sample_weight : array-like of shape (n_samples,), optional
-            How many times each sample counts.
+            How many times each sample counts, or, below one in the mean of the batch, how they compare:
+            :ref:`what a weight means <weights-of-samples>`.
 
         Returns
         -------

@@ -103,6 +103,12 @@ def test_small_weights_and_those_of_classes_are_scaled_as_here(client, class_wei
     np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-8)
 
 
+def test_many_classes_in_one_block_are_no_surprise(client):
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))[np.arange(260) % 26]
+    model = TwoLayerClassifier(2, solver="lbfgs", alpha=1.0, max_iter=2, random_state=0)
+    assert len(model.fit(chunked(X[:260]), chunked(letters)).classes_) == 26
+
+
 def test_weights_that_are_no_counts_warn(client):
     model = TwoLayerRegressor(2, alpha="evidence", max_iter=1, random_state=0)
     with pytest.warns(UserWarning, match="5400 rows count as 1.*e.04 observations"):
