@@ -269,7 +269,7 @@ def _naming(number: int) -> AbstractContextManager[None]:
 
 
 def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array, Array]:
-    """Return which kinds of targets are in a block, the weight of each, and how many rows have a weight, and which."""
+    """Return which kinds of targets are in a block, the weight of each, and number and weight of rows that have one."""
     with _naming(number):
         weight = check_weight(weight, len(y), whole=False)
         size = (len(y), len(y)) if weight is None else (np.count_nonzero(weight), weight.sum())
