@@ -1,6 +1,7 @@
 """What a fit is, for both estimators: check, standardise, minimise, fold the scaling back, report."""
 
 import math
+import sys
 from abc import abstractmethod
 from functools import partial
 from numbers import Integral
@@ -33,7 +34,7 @@ from .network import Shape, Weights
 from .penalty import can_afford_evidence, check_evidence_parameters
 from .scaling import RunningScaling, Scaling
 from .solvers import SOLVERS, Solver
-from .solvers._parameters import check_parameters, choice, integer, real
+from .solvers._parameters import INFINITY, check_parameters, choice, integer, real
 from .threads import one_blas_thread, thread_budget
 from .training import RESTARTS, FitSettings, FitState, Outcome, Problem, check_restarts, minimize
 
@@ -57,7 +58,7 @@ class BaseTwoLayer(FittedTwoLayer):
         "tol": [real(0.0)],
         "early_stopping": ["boolean"],
         "validation_fraction": [real(0.0, 1.0, closed="neither")],
-        "n_iter_no_change": [integer(1)],
+        "n_iter_no_change": [integer(1), INFINITY],
         "n_init": [integer(1)],
         "restarts": [choice(*RESTARTS)],
         "warm_start": ["boolean"],
@@ -78,7 +79,7 @@ class BaseTwoLayer(FittedTwoLayer):
         tol: float = 1e-4,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         n_init: int = 1,
         restarts: str = "best",
         warm_start: bool = False,
@@ -252,6 +253,7 @@ class BaseTwoLayer(FittedTwoLayer):
             "solver": solver,
             "targets": targets,
             "running": running,
+            "seen": data.seen() if solver.supports_partial_fit else None,
             "seed": seed,
         }
         reporter = Reporter.of(self, partial(self._as_of, **context), X, y, sample_weight)
@@ -343,9 +345,9 @@ class BaseTwoLayer(FittedTwoLayer):
             solver=solver,
             max_iter=int(self.max_iter),
             tol=float(self.tol),
-            patience=int(self.n_iter_no_change),
+            patience=int(min(self.n_iter_no_change, sys.maxsize)),
             early_stopping=bool(self.early_stopping),
-            keep_state=bool(self.warm_start or (reporter and reporter.savers)),
+            keep_state=bool(self.warm_start or solver.supports_partial_fit or (reporter and reporter.savers)),
             print_every=int(self.verbose),
             title=f"{type(self).__name__} {type(solver).__name__}",
             reporter=reporter,

@@ -133,8 +133,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         data.
     validation_fraction : float in (0, 1), default=0.1
         The part of the training data that is set aside for `early_stopping` where no validation data are passed.
-    n_iter_no_change : int, default=10
-        The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
+    n_iter_no_change : int or infinity, default=10
+        The patience of `early_stopping`, and of "sgd" and "adam" with the objective; `float("inf")` never stops.
     n_init : int, default=1
         The number of random starts.
     restarts : {"best", "average"}, default="best"
@@ -240,7 +240,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         tol: float = 1e-4,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         n_init: int = 1,
         restarts: str = "best",
         warm_start: bool = False,
@@ -399,7 +399,15 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         return to_mlp(MLPClassifier, self, y, classes=self.classes_)
 
     @available_if(takes_batches)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        n_samples_total: float | None = None,
+    ) -> Self:
         """Take one epoch over a batch of the training data; solvers "sgd" and "adam" only.
 
         Parameters
@@ -412,6 +420,11 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             All classes that will occur; needed in the first call if its y has not all of them.
         sample_weight : array-like of shape (n_samples,), optional
             How many times each sample counts.
+        n_samples_total : float, optional
+            The number of samples in all batches together, or the sum of their weights: the penalty of a batch is its
+            share of `alpha`. By default the distinct rows so far are counted: rows that come again, in any order and
+            in other batches, are known by their values. Say it where these change with each epoch, as by added noise,
+            or where many samples are equal.
 
         Returns
         -------
@@ -428,7 +441,15 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             known = self.classes_.tolist()
             if unique_labels(classes).tolist() != known:
                 raise ValueError(f"classes must be the same in every call: {known}. Got {classes}.")
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight, n_samples_total, classes)
+
+    def _check_batch_parameters(self) -> None:
+        super()._check_batch_parameters()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight must be a dict or None for partial_fit: a batch does not tell how rare a class is. "
+                "Got 'balanced'."
+            )
 
     def _moderated_prediction(self, X: Any) -> Array:
         """Return the raw predictions, closer to zero where the posterior is unsure of them, if there is one."""

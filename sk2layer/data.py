@@ -15,6 +15,7 @@ from .network import Shape, Weights
 from .objective import Objective
 from .rows import Selection
 from .scaling import COPY_BYTES, RunningScaling, Scaling
+from .seen_rows import SeenRows
 
 
 class Targets(ABC):
@@ -63,6 +64,10 @@ class Data(NamedTuple):
     def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
         """Take the rows into running means and spreads, of the targets too where these are scaled."""
         return running.update(self.X, self.Y if scale_targets else None, self.weight)
+
+    def seen(self) -> SeenRows:
+        """Return what has to be kept of the rows to know them again."""
+        return SeenRows.of(*self)
 
     def standardized(self, scaling: Scaling, dtype: Any) -> "Data":
         """Return the data standardised, in the floating type of the computation."""

@@ -16,6 +16,7 @@ from .moments import Moments
 from .monitor import Best, Monitor
 from .network import Weights
 from .scaling import RunningScaling, Scaling
+from .seen_rows import SeenRows
 from .solvers.documentation import Documented
 from .training import FitState, Stream
 from .uncertainty import FittedPosterior, Mixture
@@ -25,7 +26,7 @@ KIND = "_kind"
 
 RECORDS: dict[str, type[Any]] = {
     record.__name__: record
-    for record in (Best, FitState, FittedPosterior, Mixture, Moments, Pair, Scaling, Stream, Weights)
+    for record in (Best, FitState, FittedPosterior, Mixture, Moments, Pair, Scaling, SeenRows, Stream, Weights)
 }
 """Named tuples."""
 

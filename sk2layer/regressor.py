@@ -88,8 +88,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         data.
     validation_fraction : float in (0, 1), default=0.1
         The part of the training data that is set aside for `early_stopping` where no validation data are passed.
-    n_iter_no_change : int, default=10
-        The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
+    n_iter_no_change : int or infinity, default=10
+        The patience of `early_stopping`, and of "sgd" and "adam" with the objective; `float("inf")` never stops.
     n_init : int, default=1
         The number of random starts.
     restarts : {"best", "average"}, default="best"
@@ -274,7 +274,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1))
 
     @available_if(takes_batches)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, n_samples_total: float | None = None) -> Self:
         """Take one epoch over a batch of the training data; solvers "sgd" and "adam" only.
 
         Parameters
@@ -285,6 +285,11 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             The targets of the batch.
         sample_weight : array-like of shape (n_samples,), optional
             How many times each sample counts.
+        n_samples_total : float, optional
+            The number of samples in all batches together, or the sum of their weights: the penalty of a batch is its
+            share of `alpha`. By default the distinct rows so far are counted: rows that come again, in any order and
+            in other batches, are known by their values. Say it where these change with each epoch, as by added noise,
+            or where many samples are equal.
 
         Returns
         -------
@@ -296,7 +301,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ValueError
             If a parameter or the data are not valid, or if the weights stop being finite.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, n_samples_total)
 
     def _make_targets(self, y: Any, classes: Any = None) -> RealTargets:
         return RealTargets.of(y)

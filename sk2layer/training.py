@@ -21,6 +21,7 @@ from .monitor import Monitor
 from .network import Shape, Weights, average, initial_weights, pack
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
+from .seen_rows import SeenRows
 from .solvers import Solver
 from .solvers.base import OUT_OF_ITERATIONS
 from .threads import one_blas_thread
@@ -156,11 +157,10 @@ class Stream(NamedTuple):
 
     running: RunningScaling
     scaling: Scaling
-    weight_seen: float
+    seen: SeenRows
     theta: Array
     solver_type: type[Solver]
     solver_state: dict[str, Any] | None
-    monitor: Monitor
     seed: int
 
 
@@ -288,6 +288,11 @@ def minimize(
     return RESTARTS[restarts](run_starts(problem, starts, start, seed, n_jobs))
 
 
+def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
+    """Return the seed of each start: of its first weights and of the order of its mini-batches."""
+    return [int(number) for number in np.random.SeedSequence(seed).generate_state(n_starts)]
+
+
 def run_starts(
     problem: Problem, all_settings: list[FitSettings], start: Weights | None, seed: int, n_jobs: int | None
 ) -> list[Outcome]:
@@ -295,7 +300,7 @@ def run_starts(
 
     If the user interrupts, those that were begun by then are returned, the last of them marked.
     """
-    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(len(all_settings))]
+    seeds = seeds_of_starts(seed, len(all_settings))
 
     def arguments(settings: FitSettings, run_seed: int) -> tuple[Any, ...]:
         return problem, settings, problem.start(start, run_seed), settings.monitor(), None, run_seed, seed

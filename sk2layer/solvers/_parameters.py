@@ -6,7 +6,10 @@ This is the one place that uses private names of scikit-learn.
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
+
+INFINITY = Options(Real, {float("inf")})
+"""The rule for infinity, as a number that is never reached."""
 
 
 def integer(low: int) -> Any:
