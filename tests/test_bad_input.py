@@ -104,7 +104,7 @@ PARAMETERS = [
     ("tol", [-1e-9, "small", None], r"a float in the range \[0(.0)?, inf\)"),
     ("early_stopping", ["yes", None], "'bool'"),
     ("validation_fraction", [0.0, 1.0, -0.1, 2, "half"], r"a float in the range \(0(.0)?, 1(.0)?\)"),
-    ("n_iter_no_change", [0, 1.5, None], r"an int in the range \[1, inf\)"),
+    ("n_iter_no_change", [0, 1.5, None, float("nan")], r"an int in the range \[1, inf\) or a float among {inf}"),
     ("n_init", [0, 1.5, None], r"an int in the range \[1, inf\)"),
     ("warm_start", ["yes", None], "'bool'"),
     ("n_jobs", [1.5, "all"], "'int'"),

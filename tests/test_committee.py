@@ -287,7 +287,7 @@ def test_an_average_cannot_be_gone_on_with(Estimator):
     model.set_params(warm_start=False)
     with pytest.raises(ValueError, match=r"n_init must be 1 for partial_fit\. Got 2"):
         model.partial_fit(X, y)
-    model.fit(X, y).set_params(restarts="best", warm_start=True)
+    model.fit(X, y).set_params(restarts="best", n_init=1, warm_start=True)
     for method in [model.fit, model.partial_fit]:
         with pytest.raises(ValueError, match=r"cannot go on from a network of .*n_hidden=8.*n_hidden=4"):
             method(X, y)

@@ -65,6 +65,17 @@ def test_it_stops_when_the_patience_is_over(solver, numbers):
     assert model.loss_ == model.loss_curve_[-4]
 
 
+@every_solver
+def test_an_infinite_patience_is_never_over(solver, numbers):
+    X, y = numbers
+    model = TwoLayerRegressor(20, solver=solver, alpha=0.0, tol=0.0, random_state=1, early_stopping=True, max_iter=100)
+    longer = clone(model).set_params(n_iter_no_change=1000)
+    for each in (model.set_params(n_iter_no_change=float("inf")), longer):
+        each.fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+    assert model.loss_curve_ == longer.loss_curve_
+    assert model.loss_ == model.loss_curve_[np.argmin(model.validation_loss_curve_)]
+
+
 def test_tol_is_the_fall_that_counts():
     """The loss falls by 0.1 at each iteration: enough for a tol below that, never enough for one above."""
 

@@ -211,7 +211,7 @@ class SGD(_MiniBatch):
     schedule : {"constant", "invscaling", "adaptive"}, default="constant"
         "constant" keeps the learning rate; "invscaling" divides it by the number of the step to the power `power_t`;
         "adaptive" divides it by 5, instead of stopping, whenever the objective stops falling, until it is below
-        1e-6.
+        1e-6. In `partial_fit`, which sees no more than a batch, "adaptive" leaves it as it is.
     power_t : float, default=0.5
         The exponent of "invscaling".
     batch_size : int or "auto", default="auto"
