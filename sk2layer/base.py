@@ -254,7 +254,6 @@ class BaseTwoLayer(FittedTwoLayer):
             "targets": targets,
             "running": running,
             "seen": data.seen() if solver.supports_partial_fit else None,
-            "seed": seed,
         }
         reporter = Reporter.of(self, partial(self._as_of, **context), X, y, sample_weight)
         with one_blas_thread():

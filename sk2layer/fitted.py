@@ -3,7 +3,6 @@
 from abc import ABCMeta, abstractmethod
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +16,7 @@ from .persistence import Portable
 from .scaling import RunningScaling, Scaling
 from .seen_rows import SeenRows
 from .solvers import Solver
-from .training import FitState, Outcome, Problem, Stream, seeds_of_starts
+from .training import FitState, Outcome, Problem, Stream
 from .uncertainty import FittedPosterior, Mixture
 
 
@@ -53,17 +52,14 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         targets: Targets,
         running: RunningScaling,
         seen: SeenRows | None,
-        seed: int,
     ) -> None:
         """Keep what came of a fit; `seen` is what batches that follow need to know of its rows."""
         self._store(outcome, problem, solver, targets)
         self._stream: Stream | None = None
         if seen is not None:
-            theta, state = pack(outcome.weights(problem.shape)).astype(problem.dtype), outcome.state
-            run_seed = seeds_of_starts(seed, 1)[0] if state is None else state.run_seed
-            ends_there = state is not None and np.array_equal(state.theta, theta)  # not at earlier, best weights
-            solver_state = state.solver_state if state is not None and ends_there else None
-            self._stream = Stream(running, problem.scaling, seen, theta, type(solver), solver_state, run_seed)
+            theta, state, seed = pack(outcome.weights(problem.shape)), outcome.solver_state, outcome.run_seed
+            theta = theta.astype(problem.dtype)
+            self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
 
     def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
         """Set the fitted attributes, all of them, when nothing can fail any more."""

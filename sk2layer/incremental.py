@@ -62,8 +62,7 @@ class IncrementalTwoLayer(BaseTwoLayer):
         if outcome.interrupted:
             raise KeyboardInterrupt  # ends the loop over batches; the estimator is as it was before this one
         self._store(outcome, problem, solver, targets)
-        solver_state = None if outcome.state is None else outcome.state.solver_state
-        self._stream = Stream(running, scaling, seen, outcome.theta, type(solver), solver_state, seed)
+        self._stream = Stream(running, scaling, seen, outcome.theta, type(solver), outcome.solver_state, seed)
         return self
 
     def _check_batch_parameters(self) -> None:

@@ -190,6 +190,10 @@ class Outcome(NamedTuple):
         What is averaged, where that is more than this one.
     stopped : bool
         Whether a callback asked for no more starts.
+    solver_state : dict or None
+        Of a solver that works on mini-batches, to go on with from `theta`, and
+    run_seed : int
+        the seed that the order of its rows follows from.
     """
 
     theta: Array
@@ -203,6 +207,8 @@ class Outcome(NamedTuple):
     evidence: Evidence | None = None
     members: tuple["Outcome", ...] = ()
     stopped: bool = False
+    solver_state: dict[str, Any] | None = None
+    run_seed: int = 0
 
     @property
     def networks(self) -> tuple["Outcome", ...]:
@@ -252,7 +258,8 @@ def average_of(outcomes: Sequence[Outcome]) -> Outcome:
     ended = [outcome for outcome in outcomes if outcome.message != INTERRUPTED]
     if not ended:
         return outcomes[-1]
-    return best_of(ended)._replace(members=tuple(ended), interrupted=outcomes[-1].interrupted)
+    interrupted = outcomes[-1].interrupted
+    return best_of(ended)._replace(members=tuple(ended), interrupted=interrupted, solver_state=None)
 
 
 RESTARTS = {"best": best_of, "average": average_of}
@@ -376,16 +383,25 @@ def run(
     best = monitor.best
     if (monitor.patience is not None or interrupted) and best.theta is not None:
         theta, loss, score = best.theta, best.value, best.loss
-    state = None
-    if settings.keep_state and result.state is not None:
-        value = result.get("fingerprint", result.fun)
-        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, *seeds)
+    state = _state_to_keep(problem, settings, result, monitor, seeds)
     success = result.success or monitor.out_of_patience or monitor.stopped
     evidence = result.get("evidence")
     outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
+    ends_there = settings.solver.supports_partial_fit and theta is result.x  # not at earlier, best weights
+    outcome = outcome._replace(solver_state=result.state if ends_there else None, run_seed=run_seed)
     if settings.reporter is None:
         return outcome
     return outcome._replace(stopped=settings.reporter.end_start(outcome))
+
+
+def _state_to_keep(
+    problem: Problem, settings: FitSettings, result: OptimizeResult, monitor: Monitor, seeds: tuple[int, int]
+) -> FitState | None:
+    """Return where the fit stands, if that is wanted and known."""
+    if not settings.keep_state or result.state is None:
+        return None
+    value = result.get("fingerprint", result.fun)
+    return FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, *seeds)
 
 
 def _report(
@@ -404,6 +420,8 @@ def _report(
             value = problem.objective().value(theta)
             state = FitState(settings.key(), problem.scaling, theta, value, iteration.get_state(), seen, *seeds)
         evidence = iteration.get_evidence() if "get_evidence" in iteration else None
-        return Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
+        now = Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
+        solver_state = iteration.get_state() if settings.solver.supports_partial_fit else None
+        return now._replace(solver_state=solver_state, run_seed=seeds[0])
 
     return reporter.end_iteration(outcome)
