@@ -28,7 +28,7 @@ from .data import (
     split,
 )
 from .evidence import EvidenceClimb
-from .fitted import FittedTwoLayer
+from .fitted import FittedTwoLayer, all_or_nothing
 from .network import Shape, Weights
 from .penalty import can_afford_evidence, check_evidence_parameters
 from .scaling import RunningScaling, Scaling
@@ -178,6 +178,7 @@ class BaseTwoLayer(FittedTwoLayer):
 
     # ------------------------------------------------------------------ fit
 
+    @all_or_nothing
     @with_callbacks
     def fit(
         self,
@@ -259,7 +260,7 @@ class BaseTwoLayer(FittedTwoLayer):
             outcome = self._minimize(climb or solver, problem, start, state, seed, reporter)
         self._finish(outcome, **context)
         if reporter is not None:
-            reporter.end()
+            outcome = reporter.end(outcome)
         remedy = "set alpha to a number" if grouping else "try another solver"
         advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}."
         outcome.warn("The choice of the penalty" if grouping else type(solver).__name__, advice)
@@ -289,8 +290,8 @@ class BaseTwoLayer(FittedTwoLayer):
         previous = Shape(W1.shape[0], W1.shape[1], W2.shape[1])
         if previous != shape:
             raise ValueError(
-                f"warm_start=True cannot go on from a network of {previous} with one of {shape}. "
-                "Set warm_start=False to start afresh."
+                f"A fit cannot go on from a network of {previous} with one of {shape}. "
+                "clone() the estimator to start afresh."
             )
         return Weights(W1, b1, W2, b2)
 

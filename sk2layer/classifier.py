@@ -394,7 +394,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         >>> bool(np.allclose(model.to_mlp().predict_proba(X), model.predict_proba(X), atol=1e-12))
         True
         """
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self)
         y = np.eye(self.n_outputs_, dtype=int) if self._multilabel else self.classes_
         return to_mlp(MLPClassifier, self, y, classes=self.classes_)
 

@@ -324,7 +324,7 @@ def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> 
     import dask
     import dask.array
 
-    check_is_fitted(estimator, "coefs_")
+    check_is_fitted(estimator)
     call = partial(_call, method=method, args=args, kwargs=kwargs)
     example = call(estimator, X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype))
     several = isinstance(example, tuple)

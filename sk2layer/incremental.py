@@ -8,6 +8,7 @@ import numpy as np
 
 from .base import BaseTwoLayer
 from .data import draw_seed
+from .fitted import all_or_nothing
 from .monitor import Monitor
 from .network import Shape, pack
 from .scaling import RunningScaling, rescale
@@ -29,6 +30,7 @@ class IncrementalTwoLayer(BaseTwoLayer):
     seen, so that one pass over a data set in batches is about one epoch of its fit.
     """
 
+    @all_or_nothing
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Take one epoch over a batch."""
         self._check_parameters(X)

@@ -61,6 +61,8 @@ class Monitor:
         Whether it said so.
     begun : int
         The number of iterations before the `fit` that goes on; of a fit that has ended, all.
+    start_time : float
+        When this `fit` began, by the clock of this process.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Monitor:
         self.report: Callable[[OptimizeResult], bool] | None = None
         self.stopped, self.begun = False, 0
         self._goal, self._stale, self._noted = np.inf, 0, 0
-        self._start_time = time.perf_counter()
+        self.start_time = time.perf_counter()
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Take note of an iteration; raise `StopIteration` if the patience is over, or if told to."""
@@ -121,4 +123,4 @@ class Monitor:
         line = f"{self.title} iteration {len(self.loss_curve):5d}  objective {self.loss_curve[-1]:<12.6g}"
         if self.validation_loss is not None:
             line += f" validation loss {self.validation_loss_curve[-1]:<12.6g}"
-        print(f"{line} {time.perf_counter() - self._start_time:8.2f} s", flush=True)
+        print(f"{line} {time.perf_counter() - self.start_time:8.2f} s", flush=True)

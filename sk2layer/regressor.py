@@ -270,7 +270,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         >>> bool(np.allclose(model.to_mlp().predict(X), model.predict(X), rtol=1e-12))
         True
         """
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self)
         return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1))
 
     @available_if(takes_batches)

@@ -1,6 +1,7 @@
 """How a problem is solved: minimise from one or more starts, watch, survive interruption, choose or average."""
 
 import copy
+import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -70,6 +71,10 @@ class Problem:
         """Return the objective, with a work space of its own."""
         return self._objective(self.train, self.alpha)
 
+    def validation_value(self, theta: Array) -> float | None:
+        """Return the loss on the validation data, None where there are none."""
+        return None if self.validation is None else self._objective(self.validation, 0.0).value(theta)
+
     def attach(self, monitor: Monitor) -> Monitor:
         """Let a monitor watch the loss on the validation data, where there are any; it has no penalty."""
         monitor.validation_loss = None if self.validation is None else self._objective(self.validation, 0.0).value
@@ -130,6 +135,7 @@ class FitState(NamedTuple):
     scaling: Scaling
     theta: Array
     value: float
+    validation_value: float | None
     solver_state: dict[str, Any]
     monitor: Monitor
     run_seed: int
@@ -143,12 +149,15 @@ class FitState(NamedTuple):
     def is_of(self, problem: Problem, settings: FitSettings) -> bool:
         """Return whether the problem is the one that the fit was about, so that the solver's state holds for it.
 
-        The objective at theta, to the last bit, serves as the fingerprint of data, weights, network and penalty.
+        The objective and the validation loss at theta, to the last bit, serve as the fingerprint of data, weights,
+        network and penalty.
         """
         same_scaling = all(np.array_equal(mine, its) for mine, its in zip(self.scaling, problem.scaling, strict=True))
         if not same_scaling or self.key != settings.key() or len(self.theta) != problem.shape.n_parameters:
             return False
-        return self.theta.dtype == problem.dtype and problem.objective().value(self.theta) == self.value
+        if self.theta.dtype != problem.dtype or problem.objective().value(self.theta) != self.value:
+            return False
+        return problem.validation_value(self.theta) == self.validation_value
 
 
 class Stream(NamedTuple):
@@ -280,7 +289,8 @@ def minimize(
         return go_on(problem, settings, state)
     if state is not None and state.in_progress:
         raise ValueError(
-            "The data and the parameters other than max_iter must be those of the fit that was not finished. "
+            "The data, for validation too, and the parameters other than max_iter must be those of the fit that was "
+            "not finished. "
             f"Got others, or another machine's arithmetic, after {len(state.monitor.loss_curve)} iterations of it. "
             "clone() the estimator to start afresh."
         )
@@ -343,10 +353,11 @@ def run(
         If the objective or the weights stop being finite.
     """
     objective, interrupted, seeds = problem.objective(), False, (run_seed, seed)
-    if settings.reporter is not None:
-        settings.reporter.begin_start()
-        monitor.report = partial(_report, problem, settings, settings.reporter, monitor, seeds)
+    monitor.start_time = time.perf_counter()
     try:
+        if settings.reporter is not None:
+            settings.reporter.begin_start()
+            monitor.report = partial(_report, problem, settings, settings.reporter, monitor, seeds)
         with one_blas_thread():
             result = settings.solver.minimize(
                 objective,
@@ -374,13 +385,12 @@ def run(
     state = None
     if settings.keep_state and result.state is not None:
         value = result.get("fingerprint", result.fun)
-        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, *seeds)
+        values = value, problem.validation_value(result.x)
+        state = FitState(settings.key(), problem.scaling, result.x, *values, result.state, monitor, *seeds)
     success = result.success or monitor.out_of_patience or monitor.stopped
     evidence = result.get("evidence")
     outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
-    if settings.reporter is None:
-        return outcome
-    return outcome._replace(stopped=settings.reporter.end_start(outcome))
+    return outcome if settings.reporter is None else settings.reporter.end_start(outcome)
 
 
 def _report(
@@ -396,8 +406,8 @@ def _report(
     def outcome(*, keep_state: bool) -> Outcome:
         theta, seen, state = iteration.x.copy(), monitor.detached(), None
         if keep_state:
-            value = problem.objective().value(theta)
-            state = FitState(settings.key(), problem.scaling, theta, value, iteration.get_state(), seen, *seeds)
+            values = problem.objective().value(theta), problem.validation_value(theta)
+            state = FitState(settings.key(), problem.scaling, theta, *values, iteration.get_state(), seen, *seeds)
         evidence = iteration.get_evidence() if "get_evidence" in iteration else None
         return Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
 

@@ -19,7 +19,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 # A module imports from earlier lines only.
 HOUSE = [
     {"_typing", "callback_support", "solvers", "threads", "version"},
-    {"activations", "losses", "moments"},
+    {"activations", "archive", "losses", "moments"},
     {"bounds"},
     {"network", "rows"},
     {"gauss_newton", "linearized"},

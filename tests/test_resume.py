@@ -104,7 +104,7 @@ def test_given_weights_are_where_it_starts_also_when_it_could_go_on():
 def test_another_network_cannot_go_on():
     model, y = model_and_target(TwoLayerRegressor, "lbfgs", max_iter=5, warm_start=True)
     model.fit(X, y).set_params(hidden_units=7)
-    with pytest.raises(ValueError, match=r"cannot go on from .*n_hidden=3.* with .*n_hidden=7.*Set warm_start=False"):
+    with pytest.raises(ValueError, match=r"cannot go on from .*n_hidden=3.* with .*n_hidden=7.*clone\(\) the estimator"):
         model.fit(X, y)
 
 
