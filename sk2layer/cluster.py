@@ -194,11 +194,17 @@ def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
 
 def _no_rows(X: Any) -> Any:
     """Return rows of the kind of X, but none."""
-    if hasattr(X, "columns"):
-        return X._meta
-    if X.ndim != 2 or np.isnan(X.shape[1]):
-        raise ValueError(f"X must have shape (n_samples, n_features), with a known number of features. Got {X.shape}.")
-    return np.empty((0, X.shape[1]), X.dtype)
+    _check_columns(X)
+    return X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]), X.dtype)
+
+
+def _check_columns(X: Any) -> None:
+    if X.ndim != 2 or (hasattr(X, "chunks") and np.isnan(X.shape[1])):
+        shape = f" of shape {X.shape}" if hasattr(X, "chunks") else ""
+        raise ValueError(
+            "X must have shape (n_samples, n_features), with a known number of features. "
+            f"Got Dask's {type(X).__name__}{shape}."
+        )
 
 
 def _knowing_columns(estimator: Any) -> Any:
@@ -325,10 +331,13 @@ def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> 
     import dask.array
 
     check_is_fitted(estimator)
-    call = partial(_call, method=method, args=args, kwargs=kwargs)
-    example = call(estimator, X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype))
+    _check_columns(X)
+    row = X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype)
+    example = getattr(estimator, method)(row, *args, **kwargs)
     several = isinstance(example, tuple)
     examples = example if several else (example,)
+    nothing = tuple(array[:0] for array in examples)
+    call = partial(_call, method=method, args=args, kwargs=kwargs, nothing=nothing if several else nothing[0])
     blocks = _blocks(X, X)
     lengths = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(blocks)
     sent = dask.delayed(estimator, traverse=False)
@@ -346,5 +355,8 @@ def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> 
     return arrays if several else arrays[0]
 
 
-def _call(estimator: Any, block: Any, *, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call(estimator: Any, block: Any, *, method: str, args: Any, kwargs: dict[str, Any], nothing: Any) -> Any:
+    """Return what the method makes of a block of rows; `nothing` is what it would make of none."""
+    if block.shape[0] == 0:
+        return nothing
     return getattr(estimator, method)(block, *args, **kwargs)

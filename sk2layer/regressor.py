@@ -37,7 +37,7 @@ class RealTargets(Targets):
     def encode(self, y: Any, name: str = "y") -> Array:
         """Return the numbers as a matrix."""
         Y = _check_numbers(y, name)
-        Y = Y.reshape(len(Y), -1)
+        Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
         return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
