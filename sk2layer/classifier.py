@@ -84,6 +84,13 @@ class LabelTargets(Targets):
             raise ValueError(f"{name} must be a matrix of 0 and 1.")
         return Y.astype(np.uint8)
 
+    def weigh(self, Y: Any, weight: Array | None) -> Array | None:
+        """Return the weights of encoded samples, times those of their classes."""
+        if self.class_weights is None:
+            return weight
+        by_class = self.class_weights[self.codes(Y)]
+        return by_class if weight is None else by_class * weight
+
     def strata(self, Y: Any) -> Array | None:
         """Return the classes."""
         return None if self.multilabel else self.codes(Y)
@@ -155,7 +162,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Print a line after each iteration, or after every so many.
     class_weight : dict, "balanced" or None, default=None
         How much the samples of each class count: a number for each label (1 where it is missing), or "balanced" for
-        the same total in each class.
+        the same total in each class of the training data. Samples of the validation data count as much. Labels that
+        the data do not have are passed over, as they may be missing in a fold.
 
     Attributes
     ----------
@@ -451,7 +459,8 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         if self.class_weight is None:
             return weight
         weight = np.ones(len(Y)) if weight is None else weight
-        weight = weight * self._class_weights(targets, Y, weight)[targets.codes(Y)]
+        targets.class_weights = self._class_weights(targets, Y, weight)
+        weight = targets.weigh(Y, weight)
         if not weight.any():
             raise ValueError(f"class_weight must not be zero for all samples. Got {self.class_weight}.")
         return weight
@@ -470,10 +479,10 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             raise ValueError("class_weight must be None where there are several labels per sample.")
         classes = targets.classes
         if isinstance(self.class_weight, dict):
-            unknown = [label for label in self.class_weight if label not in classes]
-            if unknown or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
+            strange = [label for label in self.class_weight if isinstance(label, str) != isinstance(classes[0], str)]
+            if strange or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
                 raise ValueError(
-                    f"class_weight must give numbers >= 0 to labels out of {classes.tolist()}. Got {self.class_weight}."
+                    f"class_weight must give numbers >= 0 to labels like {classes.tolist()}. Got {self.class_weight}."
                 )
             return np.array([self.class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
         totals = np.bincount(targets.codes(Y), weight, minlength=len(classes))

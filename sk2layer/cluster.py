@@ -167,7 +167,7 @@ def check_blocks(
     kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
     seen, totals = (np.concatenate(values) for values in zip(*kinds, strict=True))
     targets = estimator._remembered_targets() if again else estimator._make_targets(seen)
-    factors = estimator._weights_of_kinds(targets, targets.encode(seen), totals)
+    factors = targets.class_weights = estimator._weights_of_kinds(targets, targets.encode(seen), totals)
     checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, factors), traverse=False)
     homes = _homes([rows for rows, *_ in blocks], X)
     kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)

@@ -28,15 +28,22 @@ class Targets(ABC):
         The loss that belongs to it.
     scaled : bool
         Whether the matrix is standardised for training.
+    class_weights : ndarray of shape (n_classes,) or None
+        How much the samples of each class count, where there are classes.
     """
 
     n_outputs: int
     loss: Loss
     scaled: bool
+    class_weights: Array | None = None
 
     @abstractmethod
     def encode(self, y: Any, name: str = "y") -> Any:
         """Return y as a matrix of shape (n_samples, n_outputs), or rows of one; raise ValueError if it does not fit."""
+
+    def weigh(self, Y: Any, weight: Array | None) -> Array | None:
+        """Return the weights of encoded samples, times those of their classes."""
+        return weight
 
     @abstractmethod
     def strata(self, Y: Any) -> Array | None:
@@ -139,9 +146,11 @@ def check_validation_data(
     except ValueError as error:
         raise ValueError(f"X_val: {error}") from error
     check_consistent_length(X, y_val)
-    return make_data(
-        X, targets.encode(y_val, "y_val"), check_weight(sample_weight_val, X.shape[0], "sample_weight_val")
-    )
+    Y = targets.encode(y_val, "y_val")
+    weight = targets.weigh(Y, check_weight(sample_weight_val, X.shape[0], "sample_weight_val"))
+    if weight is not None and not weight.any():
+        raise ValueError("class_weight must not be zero for all samples of X_val. Got zeros only.")
+    return make_data(X, Y, weight)
 
 
 def split(data: Data, fraction: float, strata: Array | None, seed: int) -> tuple[Data, Data]:
