@@ -72,7 +72,9 @@ def _make_random_state(content: Any) -> np.random.RandomState:
 KINDS = {
     "tuple": Kind(tuple, list, tuple),
     "pairs": Kind(dict, lambda value: [list(item) for item in value.items()], dict),
-    "scalar": Kind(np.generic, lambda x: [x.dtype.str, x.item()], lambda content: np.dtype(content[0]).type(content[1])),
+    "scalar": Kind(
+        np.generic, lambda x: [x.dtype.str, x.item()], lambda content: np.dtype(content[0]).type(content[1])
+    ),
     "objects": Kind(
         np.ndarray,
         lambda array: [array.shape, array.ravel().tolist()],

@@ -118,10 +118,18 @@ def test_what_is_no_plain_data_is_refused_before_anything_is_written(value, path
 
 def test_only_estimators_and_solvers_are_made(path):
     """Whatever class a file names: nothing else is looked up, nor imported."""
-    for name in ("nowhere:Own", "builtins:eval", "os:system", "sklearn.dummy:DummyRegressor", "sk2layer.monitor:Monitor"):
+    for name in (
+        "nowhere:Own",
+        "builtins:eval",
+        "os:system",
+        "sklearn.dummy:DummyRegressor",
+        "sk2layer.monitor:Monitor",
+    ):
         with zipfile.ZipFile(path, "w") as file:
             file.writestr(archive.TEXT, f'{{"$": "object", "of": [{{"$": "class", "of": "{name}"}}, {{}}]}}')
-        with pytest.raises(ValueError, match=f"it needs the class {name}, which must be defined before the file is read"):
+        with pytest.raises(
+            ValueError, match=f"it needs the class {name}, which must be defined before the file is read"
+        ):
             archive.read(path)
     assert issubclass(Solver, archive.Documented)
 

@@ -144,7 +144,9 @@ def test_wrong_class_weight(class_weight):
         TwoLayerClassifier(class_weight=class_weight).fit(X, LABELS)
 
 
-@pytest.mark.parametrize("class_weight", [{5: -1.0}, {1: -1.0}, {1: np.nan}, {1: np.inf}, {1: "a"}, {"1": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "class_weight", [{5: -1.0}, {1: -1.0}, {1: np.nan}, {1: np.inf}, {1: "a"}, {"1": 1.0}], ids=str
+)
 def test_class_weights_of_another_kind_of_label_or_no_number(class_weight):
     message = f"class_weight must give numbers >= 0 to labels like [0, 1]. Got {class_weight}."
     with error(re.escape(message)):

@@ -293,6 +293,91 @@ def test_what_a_callback_raises_is_raised():
         model_of("lbfgs").set_callbacks(Failing()).fit(X, NUMBERS)
 
 
+class Raising(Recorder):
+    """A recorder that raises at the given call, and ever after."""
+
+    def __init__(self, error, event, task_name, task_id=0):
+        super().__init__()
+        self.error, self.call = error, (event, task_name, task_id)
+
+    def _raise(self):
+        if self.call in self.calls:
+            raise self.error
+
+    def on_fit_task_begin(self, estimator, context):
+        super().on_fit_task_begin(estimator, context)
+        self._raise()
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        super().on_fit_task_end(estimator, context)
+        self._raise()
+
+    def assert_all_ended_once(self):
+        begun, ended = ([call[1:] for call in self.calls if call[0] == event] for event in ("begin", "end"))
+        assert sorted(begun) == sorted(ended)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("way", SOLVERS)
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("event", "n_iter"), [("end", 5), ("begin", 4)])
+def test_an_interrupt_inside_a_callback_keeps_the_best_weights(event, n_iter, seed, way):
+    """The callback is interrupted again each time it is called, as one that takes long may be."""
+    recorder = Raising(KeyboardInterrupt, event, "iteration", 4)
+    model = model_of(way, max_iter=1000, random_state=seed).set_callbacks(recorder)
+    with pytest.warns(UserWarning, match=f"interrupted after {n_iter} iterations; the best weights so far are kept"):
+        model.fit(X, NUMBERS)
+    recorder.assert_all_ended_once()
+    with pytest.warns(ConvergenceWarning):
+        whole = model_of(way, max_iter=n_iter, random_state=seed).fit(X, NUMBERS)
+    assert model.loss_curve_ == whole.loss_curve_
+    assert model.loss_ == min(whole.loss_curve_)
+    if model.loss_ == whole.loss_:
+        np.testing.assert_array_equal(model.predict(X), whole.predict(X))
+
+
+@needs_callbacks
+@unconverged
+@pytest.mark.parametrize(
+    "task", [("end", "fit"), ("end", "iteration", 7), ("begin", "iteration", 0), ("begin", "start")]
+)
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_an_interrupt_inside_a_callback_at_the_ends_of_a_fit(n_init, task):
+    recorder = Raising(KeyboardInterrupt, *task)
+    model = model_of("gd", n_init=n_init).set_callbacks(recorder)
+    if task == ("begin", "start") and n_init == 1:  # there is no such task
+        model.fit(X, NUMBERS)
+    else:
+        with pytest.warns(UserWarning, match="interrupted"):
+            model.fit(X, NUMBERS)
+    recorder.assert_all_ended_once()
+    assert np.isfinite(model.predict(X)).all()
+    assert model.n_iter_ == (0 if task[0] == "begin" and (n_init > 1 or task[1] == "iteration") else 8)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("n_init", [1, 2])
+@pytest.mark.parametrize("call", [("end", "iteration", 2), ("begin", "iteration", 2), ("begin", "fit"), ("end", "fit")])
+def test_a_callback_must_not_raise_stop_iteration(call, n_init, way):
+    """To the solver it would mean that it may stop."""
+    model = model_of(way, n_init=n_init).set_callbacks(Raising(StopIteration, *call))
+    with pytest.raises(RuntimeError, match=r"The callback Raising raised StopIteration\. To stop a fit, return True"):
+        model.fit(X, NUMBERS)
+    assert not hasattr(model, "coefs_")
+
+
+@needs_callbacks
+@pytest.mark.parametrize("way", WAYS)
+def test_nor_must_what_saves_a_state(way):
+    class Saver(Recorder):
+        def on_state(self, estimator_now):
+            next(iter([]))
+
+    with pytest.raises(RuntimeError, match="The callback Saver raised StopIteration"):
+        model_of(way).set_callbacks(Saver()).fit(X, NUMBERS)
+
+
 # ------------------------------------------------------------------------------------------------- scikit-learn's own
 
 

@@ -543,7 +543,9 @@ def test_other_validation_data_are_an_error(then, early_stopping, path):
 
     model = model_of("adam", early_stopping=early_stopping)
     fit_and_kill(model, path, 5, X, NUMBERS, **val(slice(0, 100)))
-    with pytest.raises(ValueError, match=r"data, for validation too, .* must be those of the fit that was not finished"):
+    with pytest.raises(
+        ValueError, match=r"data, for validation too, .* must be those of the fit that was not finished"
+    ):
         Checkpoint.load(path).fit(X, NUMBERS, **val(then))
     whole = model_of("adam", early_stopping=early_stopping).fit(X, NUMBERS, **val(slice(0, 100)))
     assert_same_fit(Checkpoint.load(path).fit(X, NUMBERS, **val(slice(0, 100))), whole)

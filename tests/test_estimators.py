@@ -1,6 +1,7 @@
 """Does a fit do what the documentation of the estimators says, with every solver?"""
 
 import inspect
+import pickle
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -422,6 +423,26 @@ def test_verbose_prints_every_so_many_and_the_validation_loss(solver, diabetes, 
     lines = capsys.readouterr().out.splitlines()
     assert [int(line.split("iteration")[1].split()[0]) for line in lines] == [3, 6]
     assert f"validation loss {model.validation_loss_curve_[5]:<12.6g}" in lines[1]
+
+
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_verbose_tells_the_seconds_of_this_fit(n_init, diabetes, capsys, monkeypatch):
+    """Whatever the clock said when the one before began, in another process it may be."""
+    X, y = diabetes
+    model = TwoLayerRegressor(3, solver="gd", verbose=1, max_iter=2, warm_start=True, n_init=n_init, random_state=0)
+    now = [1e6]
+
+    def clock():
+        now[0] += 0.25
+        return now[0]
+
+    monkeypatch.setattr("sk2layer.monitor.time.perf_counter", clock)
+    for start in (1e6, 5e7, 0.0):
+        now[0] = start
+        pickle.loads(pickle.dumps(model.fit(X, y)))
+        times = [float(line.split()[-2]) for line in capsys.readouterr().out.splitlines()]
+        assert len(times) == (2 * n_init if start == 1e6 else 2)
+        assert all(0.0 < time <= 1.0 for time in times)
 
 
 @every_estimator

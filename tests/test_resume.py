@@ -84,6 +84,43 @@ def test_going_on_with_other_parameters_starts_from_the_weights(change):
     assert model.n_iter_ == 5
 
 
+VALIDATION = {
+    "none": {},
+    "one": {"X_val": X[:20], "y_val": NUMBERS[:20]},
+    "weighted": {"X_val": X[:20], "y_val": NUMBERS[:20], "sample_weight_val": WEIGHT[:20]},
+    "another": {"X_val": X[20:45], "y_val": NUMBERS[20:45]},
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
+@pytest.mark.parametrize(
+    ("first", "second"), [("none", "one"), ("one", "weighted"), ("one", "another"), ("one", "none")]
+)
+def test_going_on_with_other_validation_data_starts_from_the_weights(first, second, early_stopping, name):
+    """And with curves of that fit alone, of one length; the best weights are those on the new data."""
+    params = {"early_stopping": early_stopping, "max_iter": 6, "warm_start": True}
+    model, y = model_and_target(TwoLayerRegressor, name, **params)
+    model.fit(X, y, **VALIDATION[first])
+    fresh = clone(model).set_params(warm_start=False)
+    fresh.fit(X, y, **VALIDATION[second], coefs_init=model.coefs_, intercepts_init=model.intercepts_)
+    model.fit(X, y, **VALIDATION[second])
+    assert len(model.loss_curve_) == model.n_iter_ == 6
+    np.testing.assert_allclose(model.loss_curve_, fresh.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(model.loss_, fresh.loss_, rtol=1e-9)
+    if second != "none" or early_stopping:
+        np.testing.assert_allclose(model.validation_loss_curve_, fresh.validation_loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_going_on_with_the_same_validation_data_goes_on(name):
+    model, y = model_and_target(TwoLayerRegressor, name, max_iter=6, warm_start=True)
+    whole, _ = model_and_target(TwoLayerRegressor, name, max_iter=12)
+    model.fit(X, y, **VALIDATION["weighted"]).fit(X, y, **VALIDATION["weighted"])
+    assert_same_fit(model, whole.fit(X, y, **VALIDATION["weighted"]))
+    assert len(model.validation_loss_curve_) == 12
+
+
 @pytest.mark.parametrize("name", SOLVERS)
 def test_warm_start_can_be_asked_for_later(name):
     model, y = model_and_target(TwoLayerRegressor, name, max_iter=10)
@@ -104,7 +141,9 @@ def test_given_weights_are_where_it_starts_also_when_it_could_go_on():
 def test_another_network_cannot_go_on():
     model, y = model_and_target(TwoLayerRegressor, "lbfgs", max_iter=5, warm_start=True)
     model.fit(X, y).set_params(hidden_units=7)
-    with pytest.raises(ValueError, match=r"cannot go on from .*n_hidden=3.* with .*n_hidden=7.*clone\(\) the estimator"):
+    with pytest.raises(
+        ValueError, match=r"cannot go on from .*n_hidden=3.* with .*n_hidden=7.*clone\(\) the estimator"
+    ):
         model.fit(X, y)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.model_selection import KFold, cross_val_score
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.solvers import SOLVERS
@@ -141,7 +142,50 @@ def test_classes_that_are_yet_to_come_have_class_weights(class_weight):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_labels_that_a_fold_lacks_are_passed_over(seed):
+    y = np.random.default_rng(seed).choice(["a", "b", "c"], 40)
+    some = y != "c"
+    for weights in ({"a": 2.0, "c": 5.0}, {"c": 5.0}):
+        its = {label: weight for label, weight in weights.items() if label != "c"} or None
+        expected = fitted("two classes", X[some], y[some], class_weight=its)
+        assert_same(fitted("two classes", X[some], y[some], class_weight=weights), expected)
+    rare = np.where(np.arange(40) < 2, "rare", y)
+    model = TwoLayerClassifier(2, alpha=1.0, class_weight={"rare": 9.0, "a": 2.0}, random_state=0)
+    assert np.isfinite(cross_val_score(model, X, rare, cv=KFold(4), error_score="raise")).all()
+
+
 # ---------------------------------------------------------------------------------------- validation data have them too
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"a": 3.0, "b": 0.5}, {"a": 0.0}], ids=str)
+@pytest.mark.parametrize("kind", ["two classes", "three classes"])
+def test_class_weights_are_those_of_validation_data_too(kind, class_weight):
+    """Those of the training data, in X_val as in the part that is set aside."""
+    y, weight = target(kind), np.linspace(0.5, 2.0, 40)
+    names = np.unique(y)
+    if isinstance(class_weight, dict):
+        class_weight = dict(zip(names, class_weight.values(), strict=False))
+        its = {label: class_weight.get(label, 1.0) for label in names}
+    else:
+        its = {label: 1.0 / weight[y == label].sum() for label in names}
+    by_sample = np.array([its[label] for label in y]) * weight
+    model = TwoLayerClassifier(3, solver="lbfgs", alpha=1.0, random_state=0, max_iter=20, class_weight=class_weight)
+    model.fit(X, y, weight, X_val=X[10:], y_val=y[10:], sample_weight_val=weight[10:])
+    curve = model.validation_loss_curve_
+    p = model.predict_proba(X[10:])[np.arange(30), np.searchsorted(names, y[10:])]
+    assert curve[-1] == pytest.approx(-np.average(np.log(p), weights=by_sample[10:]), rel=1e-9)
+    model.fit(X, y, weight, X_val=X[10:], y_val=y[10:])
+    p = model.predict_proba(X[10:])[np.arange(30), np.searchsorted(names, y[10:])]
+    expected = -np.average(np.log(p), weights=by_sample[10:] / weight[10:])
+    assert model.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_validation_data_without_any_weight_are_an_error():
+    y = target("two classes")
+    model = TwoLayerClassifier(2, alpha=1.0, class_weight={"a": 0.0, "b": 1.0})
+    with pytest.raises(ValueError, match="class_weight must not be zero for all samples of X_val"):
+        model.fit(X, np.where(np.arange(40) < 20, "a", y), X_val=X[:5], y_val=["a"] * 5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
