@@ -1,4 +1,4 @@
-"""How is plain data kept in a file, which is there as a whole or not at all, and which runs no code when it is read?
+"""How plain data is kept in a file, which is there as a whole or not at all, and runs no code when it is read.
 
 The file is a zip archive of arrays in NumPy's format, and of a text in JSON that says how they hang together. What JSON
 does not know stands in it as `{TAG: kind, "of": content}`. Objects are estimators and solvers only: of a class that is

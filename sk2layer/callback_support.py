@@ -33,7 +33,7 @@ except ImportError:  # scikit-learn < 1.9
 
 __all__ = ["FRAMES_OF_FIT", "CallbackSupportMixin", "Reporter", "with_callbacks", "without_callbacks"]
 
-# FRAMES_OF_FIT: how many frames a call of `fit`, with its decorators, is on the stack, for warnings that name the caller.
+# FRAMES_OF_FIT: the frames of a call of `fit` on the stack, with its decorators, for warnings that name the caller.
 
 ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"
 """What scikit-learn keeps of callbacks in an estimator."""

@@ -159,7 +159,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
-        Print a line after each iteration, or after every so many.
+        Print a line after each iteration, or after every so many, with the seconds since this fit began.
     class_weight : dict, "balanced" or None, default=None
         How much the samples of each class count: a number for each label (1 where it is missing), or "balanced" for
         the same total in each class of the training data. Samples of the validation data count as much. Labels that

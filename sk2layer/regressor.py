@@ -107,7 +107,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
-        Print a line after each iteration, or after every so many.
+        Print a line after each iteration, or after every so many, with the seconds since this fit began.
 
     Attributes
     ----------

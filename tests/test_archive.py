@@ -54,7 +54,7 @@ VALUES = [
     {},
     [1, (2.0, [None, ()])],
     {"a": {"b": (1, 2)}},
-    {1: "a", "1": "b", True: "c", None: "d", (1, 2): "e"},
+    {1: "a", "1": "b", False: "c", None: "d", (1, 2): "e"},
     {archive.TAG: "array", "of": 0},
     {"_kind": "Weights"},
     np.float64(0.1),
