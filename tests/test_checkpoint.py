@@ -450,6 +450,26 @@ def test_a_real_lack_of_space(path):
     assert os.listdir(path.parent) == []
 
 
+@pytest.mark.parametrize("way", SOLVERS)
+def test_an_interrupt_while_it_writes_keeps_the_best_weights(way, path, monkeypatch):
+    fsync, countdown = os.fsync, [4]
+
+    def interrupted_fsync(file):
+        countdown[0] -= 1
+        if countdown[0] == 0:
+            raise KeyboardInterrupt
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", interrupted_fsync)
+    model = model_of(way).set_callbacks(checkpoint_at(path))
+    with pytest.warns(UserWarning, match="interrupted after 4 iterations; the best weights so far are kept"):
+        model.fit(X, NUMBERS)
+    assert model.loss_ == min(model.loss_curve_)
+    assert model.loss_curve_ == model_of(way, max_iter=4).fit(X, NUMBERS).loss_curve_
+    assert os.listdir(path.parent) == ["fit.checkpoint"]
+    assert_same_fit(checkpoint_at(path).resume(model_of(way)).fit(X, NUMBERS), model_of(way).fit(X, NUMBERS))
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_fits_that_share_a_path_leave_a_whole_file_of_one_of_them(n_jobs, path):
     model = model_of("adam").set_callbacks(checkpoint_at(path))
