@@ -63,6 +63,13 @@ def _make_object(content: Any) -> Any:
     return made
 
 
+def _random_state(value: np.random.RandomState) -> dict[str, Any]:
+    state: dict[str, Any] = value.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        raise TypeError(f"A file of plain data cannot hold a RandomState of {state['bit_generator']}.")
+    return state
+
+
 def _make_random_state(content: Any) -> np.random.RandomState:
     made = np.random.RandomState()
     made.set_state(content)
@@ -80,7 +87,7 @@ KINDS = {
         lambda array: [array.shape, array.ravel().tolist()],
         lambda content: np.fromiter(content[1], dtype=object).reshape(content[0]),
     ),
-    "random state": Kind(np.random.RandomState, lambda value: value.get_state(legacy=False), _make_random_state),
+    "random state": Kind(np.random.RandomState, _random_state, _make_random_state),
     "class": Kind(type, _name_of_known, _class_named),
     "object": Kind(Documented, lambda value: [type(value), value.__getstate__()], _make_object),
 }

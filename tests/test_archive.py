@@ -109,7 +109,11 @@ def test_classes_that_are_there_are_used(path):
     assert type(through_file(Own(max_line_search=3), path)) is Own
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, print, Path, Path(), np.random.default_rng(0), 1j], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1, 2}, print, Path, Path(), np.random.default_rng(0), np.random.RandomState(np.random.PCG64(0)), 1j],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_is_no_plain_data_is_refused_before_anything_is_written(value, path):
     with pytest.raises(TypeError, match="A file of plain data cannot hold"):
         archive.write(path, {"a": [value]})
