@@ -40,6 +40,8 @@ class Activation(NamedTuple):
     weight_gain, output_gain : float
         What the variance-preserving weights of a tanh network (Glorot & Bengio 2010) are multiplied by in the hidden
         and in the output layer; see `network.initial_weights`.
+    is_smooth, is_sigmoidal : bool
+        Whether it has a second derivative everywhere; whether it levels off on both sides.
     """
 
     apply: Callable[[Array], None]
@@ -48,6 +50,8 @@ class Activation(NamedTuple):
     cores: dict[type, Core]
     weight_gain: float
     output_gain: float
+    is_smooth: bool = True
+    is_sigmoidal: bool = True
 
 
 def _sigmoid(Z: Array) -> None:
@@ -125,6 +129,8 @@ SIGMOID_CORES: dict[type, Core] = {
 ACTIVATIONS = {
     "sigmoid": Activation(_sigmoid, _sigmoid_derivative, _sigmoid_second_derivative, SIGMOID_CORES, 2.0, 2.0),
     "tanh": Activation(_tanh, _tanh_derivative, _tanh_second_derivative, _as_it_is(_tanh), 1.0, 1.0),
-    "relu": Activation(_relu, _relu_derivative, _no_second_derivative, _as_it_is(_relu), 2.0**0.5, 1.0),
-    "identity": Activation(_identity, _identity_derivative, _no_second_derivative, _as_it_is(_identity), 1.0, 1.0),
+    "relu": Activation(_relu, _relu_derivative, _no_second_derivative, _as_it_is(_relu), 2.0**0.5, 1.0, False, False),
+    "identity": Activation(
+        _identity, _identity_derivative, _no_second_derivative, _as_it_is(_identity), 1.0, 1.0, is_sigmoidal=False
+    ),
 }

@@ -1,6 +1,7 @@
 """What a fit is, for both estimators: check, standardise, minimise, fold the scaling back, report."""
 
-import math
+import sys
+import warnings
 from abc import abstractmethod
 from functools import partial
 from numbers import Integral
@@ -8,12 +9,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from ._typing import Array
 from .activations import ACTIVATIONS
-from .callback_support import Reporter, with_callbacks
+from .callback_support import FRAMES_OF_FIT, Reporter, with_callbacks
 from .dask_input import check_fit_on_dask
 from .data import (
     Data,
@@ -26,22 +28,21 @@ from .data import (
     is_dask,
     make_data,
     split,
+    warn_of_relative_weights,
 )
-from .evidence import EvidenceClimb
-from .fitted import FittedTwoLayer
+from .evidence import EvidenceSearch, make_stages
+from .fitted import FittedTwoLayer, all_or_nothing
 from .network import Shape, Weights
-from .penalty import can_afford_evidence, check_evidence_parameters
-from .scaling import RunningScaling, Scaling
+from .penalty import check_evidence_parameters, shortcomings
+from .scaling import COPY_BYTES, RunningScaling, Scaling
+from .solver_choice import cheapest_solver, density_of
 from .solvers import SOLVERS, Solver
-from .solvers._parameters import check_parameters, choice, integer, real
+from .solvers._parameters import INFINITY, check_parameters, choice, integer, naming_parameters, real
 from .threads import one_blas_thread, thread_budget
 from .training import RESTARTS, FitSettings, FitState, Outcome, Problem, check_restarts, minimize
 
-LM_LIMIT = {"identity": math.inf, "sigmoid": 100, "softmax": 100}
-"""solver="auto" is Levenberg-Marquardt up to this number of parameters, by the output activation."""
-
-FULL_BATCH_LIMIT = 10**9
-"""Beyond that, solver="auto" is L-BFGS; and Adam where n_samples * n_parameters is above this."""
+EVIDENCE_SOLVERS = SOLVERS["lbfgs"], SOLVERS["lm"]
+"""With these and "auto", alpha="auto" is "evidence"; the others are asked for to be what they are."""
 
 
 class BaseTwoLayer(FittedTwoLayer):
@@ -49,7 +50,7 @@ class BaseTwoLayer(FittedTwoLayer):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_units": [integer(1)],
-        "activation": [choice(*ACTIVATIONS)],
+        "activation": [choice(*ACTIVATIONS, note=" ('sigmoid' is what scikit-learn calls 'logistic')")],
         "solver": [choice("auto", *SOLVERS), Solver],
         "alpha": [real(0.0), choice("auto", "evidence", "ard")],
         "standardize": ["boolean"],
@@ -57,7 +58,7 @@ class BaseTwoLayer(FittedTwoLayer):
         "tol": [real(0.0)],
         "early_stopping": ["boolean"],
         "validation_fraction": [real(0.0, 1.0, closed="neither")],
-        "n_iter_no_change": [integer(1)],
+        "n_iter_no_change": [integer(1), INFINITY],
         "n_init": [integer(1)],
         "restarts": [choice(*RESTARTS)],
         "warm_start": ["boolean"],
@@ -66,6 +67,7 @@ class BaseTwoLayer(FittedTwoLayer):
         "verbose": ["boolean", integer(0)],
     }
 
+    @naming_parameters
     def __init__(
         self,
         hidden_units: int = 20,
@@ -78,7 +80,7 @@ class BaseTwoLayer(FittedTwoLayer):
         tol: float = 1e-4,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         n_init: int = 1,
         restarts: str = "best",
         warm_start: bool = False,
@@ -113,17 +115,13 @@ class BaseTwoLayer(FittedTwoLayer):
     def _remembered_targets(self) -> Targets:
         """Return how the y of the last fit was encoded."""
 
-    def _reweight(self, Y: Any, targets: Targets, weight: Array | None) -> Array | None:
-        """Return the sample weights with what the estimator makes of them."""
-        return weight
-
     @staticmethod
     def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
         """Return a y that says as much of its kind as this one does, and the total weight of each of its rows."""
         return np.asarray(y)[:1], np.ones(len(y[:1]))
 
-    def _weights_of_kinds(self, targets: Targets, Y: Any, totals: Array) -> Array | None:
-        """Return what `_reweight` multiplies the weights of each kind by, given their encoded y and total weights."""
+    def _class_factors(self, targets: Targets, Y: Any, weight: Array | None, *, by_evidence: bool) -> Array | None:
+        """Return what the weights of each class are multiplied by, given encoded targets and their weights."""
         return None
 
     # ------------------------------------------------------------------ parameters
@@ -158,19 +156,22 @@ class BaseTwoLayer(FittedTwoLayer):
         return getattr(solver, "supports_partial_fit", False)
 
     def _make_solver(self, data: Data, shape: Shape, targets: Targets) -> Solver:
-        """Return the solver to use; for "auto" see docs/benchmarks/solver_choice.py."""
+        """Return the solver to use."""
         if not isinstance(self.solver, str):
             return self.solver
-        if self.solver != "auto":
-            return SOLVERS[self.solver]()
-        if data.in_memory and data.X.shape[0] * shape.n_parameters > FULL_BATCH_LIMIT:
-            return SOLVERS["adam"]()
-        return SOLVERS["lm" if shape.n_parameters <= LM_LIMIT[targets.loss.out_activation] else "lbfgs"]()
+        name = self.solver
+        if name == "auto" and self._grouping():
+            activation = ACTIVATIONS[self.activation]
+            return make_stages(data.X.shape[0], shape, targets.loss, activation, None)[-1].solver
+        if name == "auto":
+            network, density = (shape, targets.loss, self.activation), density_of(data.X)
+            name = cheapest_solver(data.X.shape[0], *network, density=density, in_memory=data.in_memory)
+        return SOLVERS[name]()
 
     def _check_parameters(self, X: Any, X_val: Any = None) -> None:
         check_parameters(self)
         check_restarts(self.restarts, self.n_init, self.warm_start)
-        check_evidence_parameters(self.alpha, self.solver, self.early_stopping)
+        check_evidence_parameters(self.alpha, self.early_stopping)
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
         if is_dask(X):
@@ -178,6 +179,7 @@ class BaseTwoLayer(FittedTwoLayer):
 
     # ------------------------------------------------------------------ fit
 
+    @all_or_nothing
     @with_callbacks
     def fit(
         self,
@@ -201,7 +203,8 @@ class BaseTwoLayer(FittedTwoLayer):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), optional
-            How many times each sample counts; 0 is as if it were absent.
+            How many times each sample counts; 0 is as if it were absent. Below one in the mean, weights compare the
+            samples and are scaled to a mean of one: :ref:`what a weight means <weights-of-samples>`.
         X_val, y_val, sample_weight_val : optional
             Validation data, of the same form. Their loss is recorded in `validation_loss_curve_`, and
             `early_stopping=True` watches it instead of a part of the training data.
@@ -232,7 +235,7 @@ class BaseTwoLayer(FittedTwoLayer):
         state = state if again else None
         targets, data = self._check_training_data(X, y, sample_weight, again=again)
         validation = check_validation_data(self, targets, X_val, y_val, sample_weight_val)
-        shape = Shape(data.X.shape[1], int(self.hidden_units), targets.n_outputs)
+        shape = self._shape(data.X.shape[1], targets)
         start = check_init(coefs_init, intercepts_init, shape, self.n_init)
         seed = state.seed if state is not None else draw_seed(self.random_state)
         if start is not None and not unfinished:
@@ -241,29 +244,37 @@ class BaseTwoLayer(FittedTwoLayer):
             start = self._previous_weights(shape)
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, targets.strata(data.Y), seed)
+        grouping = self._grouping()
+        warn_of_relative_weights(sample_weight if grouping else None, data)
+        if grouping and data.in_memory and not self._takes_batches():
+            data = data.merged()
         running = RunningScaling()
         scaling = self._take_in(running, data, shape, targets)
-        grouping = self._grouping(data.X.shape[0], shape)
         problem = self._make_problem(data, validation, scaling, shape, targets, self._alpha(), evidence=bool(grouping))
-        solver = SOLVERS["lm"]() if grouping else self._make_solver(data, shape, targets)
-        climb = EvidenceClimb(grouping, getattr(self, "_log_precisions", None) if again else None) if grouping else None
+        solver = self._make_solver(data, shape, targets)
+        fitter = self._make_search(grouping, solver, fresh=start is None, again=again) if grouping else solver
         context: dict[str, Any] = {
             "problem": problem,
             "solver": solver,
             "targets": targets,
             "running": running,
-            "seed": seed,
+            "seen": data.seen() if solver.supports_partial_fit else None,
         }
         reporter = Reporter.of(self, partial(self._as_of, **context), X, y, sample_weight)
         with one_blas_thread():
-            outcome = self._minimize(climb or solver, problem, start, state, seed, reporter)
+            outcome = self._minimize(fitter, problem, start, state, seed, reporter)
         self._finish(outcome, **context)
         if reporter is not None:
-            reporter.end()
-        remedy = "set alpha to a number" if grouping else "try another solver"
-        advice = f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}."
-        outcome.warn("The choice of the penalty" if grouping else type(solver).__name__, advice)
+            outcome = reporter.end(outcome)
+        self._warn(outcome, "The choice of the penalty" if grouping else type(solver).__name__, grouping)
         return self
+
+    def _warn(self, outcome: Outcome, method: str, grouping: str) -> None:
+        """Warn the caller of `fit` of what is wrong with it, and say what to do."""
+        remedy = "set alpha to a number" if grouping else "try another solver"
+        outcome.warn(method, f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}.")
+        for shortcoming in shortcomings(outcome):
+            warnings.warn(shortcoming, ConvergenceWarning, stacklevel=2 + FRAMES_OF_FIT)
 
     def _check_training_data(
         self, X: Any, y: Any, sample_weight: Any, *, classes: Any = None, again: bool = False
@@ -279,33 +290,46 @@ class BaseTwoLayer(FittedTwoLayer):
 
             return check_blocks(self, X, y, sample_weight, standardize=self.standardize, again=again)
         X = check_rows(self, X, reset=not again)
-        targets = self._remembered_targets() if again else self._make_targets(y, classes)
+        targets: Any = self._remembered_targets() if again else self._make_targets(y, classes)
         Y = targets.encode(y)
         check_consistent_length(X, Y)
-        return targets, make_data(X, Y, self._reweight(Y, targets, check_weight(sample_weight, X.shape[0])))
+        data = make_data(X, Y, check_weight(sample_weight, X.shape[0]))
+        by_evidence = bool(self._grouping())
+        factors = self._class_factors(targets, data.Y, data.weight, by_evidence=by_evidence)
+        targets.class_weights = factors
+        return targets, data if factors is None else data.times(factors[targets.codes(data.Y)])
 
-    def _previous_weights(self, shape: Shape) -> Weights:
+    def _shape(self, n_features: int, targets: Targets) -> Shape:
+        return Shape(n_features, int(self.hidden_units), targets.n_outputs)
+
+    def _previous_weights(self, shape: Shape) -> Weights | None:
+        """Return those of the last fit; None if they make a constant, which has nothing to go on from."""
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
         previous = Shape(W1.shape[0], W1.shape[1], W2.shape[1])
         if previous != shape:
             raise ValueError(
-                f"warm_start=True cannot go on from a network of {previous} with one of {shape}. "
-                "Set warm_start=False to start afresh."
+                f"A fit cannot go on from a network of {previous} with one of {shape}. "
+                "clone() the estimator to start afresh."
             )
-        return Weights(W1, b1, W2, b2)
+        return Weights(W1, b1, W2, b2) if W2.any() else None
 
     def _take_in(self, running: RunningScaling, data: Data, shape: Shape, targets: Targets) -> Scaling:
         """Take the data into the running statistics; return the scaling that results."""
         if not self.standardize:
             return Scaling.identity(shape.n_features, shape.n_outputs)
-        return data.take_into(running, scale_targets=targets.scaled).scaling(shape.n_outputs)
+        return data.take_into(running, scale_targets=targets.scaled).scaling(shape.n_outputs, data.X.dtype)
 
-    def _grouping(self, n_samples: int, shape: Shape) -> str:
+    def _grouping(self) -> str:
         """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""
         if self.alpha != "auto":
             return self.alpha if isinstance(self.alpha, str) else ""
-        suited = self.solver == "auto" and self.standardize and not self.early_stopping
-        return "evidence" if suited and can_afford_evidence(n_samples, shape) else ""
+        kind = SOLVERS.get(self.solver) if isinstance(self.solver, str) else type(self.solver)
+        return "evidence" if not self.early_stopping and (kind is None or kind in EVIDENCE_SOLVERS) else ""
+
+    def _make_search(self, grouping: str, solver: Solver, *, fresh: bool, again: bool) -> EvidenceSearch:
+        """Return the search for the penalty; it chooses the solver of the weights where that is left to it."""
+        log_precisions = getattr(self, "_log_precisions", None) if again else None
+        return EvidenceSearch(grouping, None if self.solver == "auto" else solver, log_precisions, fresh)
 
     def _make_problem(
         self,
@@ -326,7 +350,7 @@ class BaseTwoLayer(FittedTwoLayer):
             activation=self.activation,
             loss=targets.loss,
             alpha=0.0 if evidence else alpha,
-            dtype=np.float64 if evidence else None,
+            dtype=np.float64 if evidence and data.in_memory and getattr(data.X, "nbytes", 0) <= COPY_BYTES else None,
             n_threads=thread_budget(self.n_jobs, min(self.n_init, effective_n_jobs(self.n_jobs))),
         )
 
@@ -343,9 +367,9 @@ class BaseTwoLayer(FittedTwoLayer):
             solver=solver,
             max_iter=int(self.max_iter),
             tol=float(self.tol),
-            patience=int(self.n_iter_no_change),
+            patience=int(min(self.n_iter_no_change, sys.maxsize)),
             early_stopping=bool(self.early_stopping),
-            keep_state=bool(self.warm_start or (reporter and reporter.savers)),
+            keep_state=bool(self.warm_start or solver.supports_partial_fit or (reporter and reporter.savers)),
             print_every=int(self.verbose),
             title=f"{type(self).__name__} {type(solver).__name__}",
             reporter=reporter,

@@ -20,93 +20,28 @@ Jaakkola & Jordan (2000). Bayesian parameter estimation via variational methods.
 Jebara & Choromanska (2012). Majorization for CRFs and latent likelihoods. NIPS 25.
 """
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 
 from ._typing import Array
-from .losses import BinaryLogLoss, HalfSquaredError, Loss, MultinomialLogLoss
+from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
 
 
-class BoundedLoss(Loss, ABC):
-    """A loss whose `curvature_factor` is that of the bound."""
-
-    @abstractmethod
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return the derivative of tr(V L(z)) by Z, of its shape; V is (n_samples, n_outputs, n_outputs), symmetric."""
-
-
-class ScaledSquaredError(HalfSquaredError, BoundedLoss):
-    """l = 1/2 sum_k precision_k (z_k - y_k)^2: squared errors in units of the noise of each output.
-
-    Parameters
-    ----------
-    precision : ndarray of shape (n_outputs,)
-        The reciprocal of each output's noise variance.
-    """
-
-    def __init__(self, precision: Array) -> None:
-        self.precision = precision
-
-    def losses(self, Y: Array, Z: Array) -> Array:
-        """Return half the squared error of each sample in units of the noise."""
-        return 0.5 * (Z - Y) ** 2 @ self.precision
-
-    losses_and_delta = Loss.losses_and_delta  # here the delta is not the error
-
-    def delta(self, Y: Array, Z: Array) -> Array:
-        """Overwrite raw predictions by the residuals times the precision and return it."""
-        delta = super().delta(Y, Z)
-        delta *= self.precision
-        return delta
-
-    def curvature_product(self, Z: Array, R: Array) -> Array:
-        """Return R times the precision."""
-        return R * self.precision
-
-    def curvature_factor(self, Z: Array) -> Array:
-        """Return the root of the precision of each output, as diagonal matrices."""
-        return super().curvature_factor(Z) * np.sqrt(self.precision)
-
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return zeros: the curvature is constant."""
-        return np.zeros_like(Z)
-
-
-class BoundedBinaryLogLoss(BinaryLogLoss, BoundedLoss):
+class BoundedBinaryLogLoss(BinaryLogLoss):
     """The log loss of two classes or several labels with the bound of Jaakkola & Jordan."""
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return the root of L for each output, as diagonal matrices."""
         return np.eye(Z.shape[1]) * np.sqrt(_half_tanh_ratio(Z))[:, np.newaxis]
 
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return L'(z) v for each output, v the diagonal of V."""
-        small = np.abs(Z) < 0.02
-        z = np.where(small, 1.0, Z)
-        t = np.tanh(0.5 * z)
-        # L = 1/4 - z^2 / 48 + z^4 / 480 - ...
-        slope = np.where(small, Z * (Z**2 / 120.0 - 1.0 / 24.0), (0.5 * z * (1.0 - t * t) - t) / (2.0 * z * z))
-        return slope * np.einsum("nkk->nk", V)
 
-
-class BoundedMultinomialLogLoss(MultinomialLogLoss, BoundedLoss):
+class BoundedMultinomialLogLoss(MultinomialLogLoss):
     """The log loss of several classes with the bound of Jebara & Choromanska, the most probable classes first."""
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return C with C C.T = L; one of its columns is zero."""
         return _majorizing_factor(Z, np.argsort(-Z, axis=1, kind="stable"))
-
-    def curvature_slope(self, Z: Array, V: Array) -> Array:
-        """Return the slope by complex steps, which have no rounding errors; the order of classes is that at Z."""
-        order, slope, step = np.argsort(-Z, axis=1, kind="stable"), np.empty_like(Z), 1e-30
-        for c in range(Z.shape[1]):
-            moved = Z.astype(complex)
-            moved[:, c] += 1j * step
-            C = _majorizing_factor(moved, order)
-            slope[:, c] = np.einsum("nkl,nkm,nlm->n", V, C, C).imag / step
-        return slope
 
 
 def _majorizing_factor(Z: Any, order: Any) -> Any:
@@ -135,8 +70,8 @@ def _half_tanh_ratio(Z: Any) -> Any:
     return np.where(small, 0.25 - Z * Z / 48.0, np.tanh(0.5 * z) / (2.0 * z))
 
 
-def bounded(loss: Loss, noise_precision: Array) -> BoundedLoss:
-    """Return the loss with its bound; noise counts for squared error only."""
+def bounded(loss: Loss) -> Loss:
+    """Return the loss with its bound."""
     if loss.has_noise:
-        return ScaledSquaredError(noise_precision)
+        return loss
     return BoundedMultinomialLogLoss() if loss.shift_invariant else BoundedBinaryLogLoss()

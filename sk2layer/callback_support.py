@@ -18,7 +18,7 @@ from typing import Any, Self
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-    FRAMES_OF_FIT = 2
+    FRAMES_OF_FIT = 3
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -28,12 +28,12 @@ except ImportError:  # scikit-learn < 1.9
         """Return the method as it is."""
         return method
 
-    FRAMES_OF_FIT = 1
+    FRAMES_OF_FIT = 2
 
 
 __all__ = ["FRAMES_OF_FIT", "CallbackSupportMixin", "Reporter", "with_callbacks", "without_callbacks"]
 
-# FRAMES_OF_FIT: how many frames a call of a method `with_callbacks` is on the stack, for warnings that name the caller.
+# FRAMES_OF_FIT: the frames of a call of `fit` on the stack, with its decorators, for warnings that name the caller.
 
 ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"
 """What scikit-learn keeps of callbacks in an estimator."""
@@ -77,10 +77,12 @@ class Reporter:
     def begin(self, n_starts: int, max_iter: int) -> list[Self]:
         """Report that the fit begins; return a reporter for each start."""
         several = n_starts > 1
-        self.root = self.context = self.task["estimator"]._init_callback_context(
-            max_subtasks=n_starts if several else max_iter, sequential_subtasks=not several
+        self.root = self.context = self._call(
+            self.task["estimator"]._init_callback_context,
+            max_subtasks=n_starts if several else max_iter,
+            sequential_subtasks=not several,
         )
-        self.root.call_on_fit_task_begin(**self.task)
+        self._call(self.root.call_on_fit_task_begin, **self.task)
         if not several:
             return [self]
         # All of them now: they must not change each other while they are sent to other processes.
@@ -92,7 +94,7 @@ class Reporter:
     def begin_start(self) -> None:
         """Report that a start begins, with its first iteration."""
         if self.context is not self.root:
-            self.context.call_on_fit_task_begin(**self.task)
+            self._call(self.context.call_on_fit_task_begin, **self.task)
         self._begin_iteration()
 
     def end_iteration(self, outcome: Callable[..., Any]) -> bool:
@@ -104,28 +106,55 @@ class Reporter:
             Returns what came of the fit so far; its argument `keep_state` is whether to go on from it.
         """
         for callback in self.savers:
-            callback.on_state(lambda: self.as_of(outcome(keep_state=True)))
-        stop = self._end(self.iteration, lambda: vars(self.as_of(outcome(keep_state=False))))
-        self.iteration = None
+            self._call(callback.on_state, lambda: self.as_of(outcome(keep_state=True)))
+        stop = self._end_iteration(lambda: vars(self.as_of(outcome(keep_state=False))))
         if not stop:
             self._begin_iteration()
         return stop
 
-    def end_start(self, outcome: Any) -> bool:
-        """Report that a start has ended; return whether a callback asks for no more of them."""
-        if self.iteration is not None:  # begun before it was known that there would be no more
-            self.iteration.call_on_fit_task_end(**self.task)
-        return self.context is not self.root and self._end(self.context, lambda: vars(self.as_of(outcome)))
+    def end_start(self, outcome: Any) -> Any:
+        """Report that a start has ended; return its outcome, with whether a callback asks for no more of them."""
+        try:
+            return outcome._replace(stopped=self._end_start(outcome))
+        except KeyboardInterrupt:
+            return outcome._replace(interrupted=True)
 
-    def end(self) -> None:
-        """Report that the fit has ended, and the estimator is fitted."""
-        self._end(self.root, {})
+    def end(self, outcome: Any) -> Any:
+        """Report that the fit has ended, and the estimator is fitted; return its outcome."""
+        try:
+            self._end(self.root, {})
+        except KeyboardInterrupt:
+            return outcome._replace(interrupted=True)
+        return outcome
+
+    def _end_start(self, outcome: Any) -> bool:
+        stop = False
+        try:
+            if self.iteration is not None:  # begun before it was known that there would be no more
+                self._end_iteration(None)
+        finally:
+            if self.context is not self.root:
+                stop = self._end(self.context, lambda: vars(self.as_of(outcome)))
+        return stop
 
     def _begin_iteration(self) -> None:
         if self.n_begun < self.context.max_subtasks:
             self.n_begun += 1
             self.iteration = self.context.subcontext("iteration")
-            self.iteration.call_on_fit_task_begin(**self.task)
+            self._call(self.iteration.call_on_fit_task_begin, **self.task)
+
+    def _end_iteration(self, attributes: Any) -> bool:
+        iteration, self.iteration = self.iteration, None  # it is ended once, also if that is interrupted
+        return self._end(iteration, attributes)
 
     def _end(self, context: Any, attributes: Any) -> bool:
-        return bool(context.call_on_fit_task_end(**self.task, reconstruction_attributes=attributes))
+        return bool(self._call(context.call_on_fit_task_end, **self.task, reconstruction_attributes=attributes))
+
+    def _call(self, hook: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the callbacks; a `StopIteration` of theirs must not reach the solver, to which it means something."""
+        try:
+            return hook(*args, **kwargs)
+        except StopIteration as error:
+            names = " or ".join(type(callback).__name__ for callback in self.task["estimator"]._skl_callbacks)
+            message = f"The callback {names} raised StopIteration. To stop a fit, return True from on_fit_task_end."
+            raise RuntimeError(message) from error

@@ -4,16 +4,19 @@ Experimental, as scikit-learn's callbacks are: they need scikit-learn 1.9 or new
 """
 
 import os
-import pickle
 import time
+import warnings
 from collections.abc import Callable
 from numbers import Number
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from . import archive
 from .base import BaseTwoLayer
+from .callback_support import without_callbacks
 from .solvers._parameters import check_parameters, integer, real
 
 __all__ = ["Checkpoint"]
@@ -21,18 +24,26 @@ __all__ = ["Checkpoint"]
 FREE_PARAMETERS = ("max_iter", "n_jobs", "verbose", "warm_start")
 """Those that may be others when a fit goes on."""
 
+NUMBERS = Number, np.bool_
+"""What is equal as numbers are, whatever its type."""
+
+REQUESTS = "_metadata_request"
+"""What scikit-learn keeps of `set_fit_request` and the like: no plain data, and no part of the fit."""
+
 
 class Checkpoint(BaseEstimator):
     """A callback that writes an unfinished fit to a file at intervals, to go on with if the process is killed.
 
     In the file is the estimator as it was after an iteration. It can predict, and its `fit`, given the same data, goes
     on to `max_iter` iterations in all, exactly as the fit would have that wrote it. The file is replaced as a whole:
-    whenever the process is killed, the last complete one is there. It is a pickle: load only files that you trust.
+    whenever the process is killed, the last complete one is there. Where it cannot be written, a warning says so, and
+    the fit goes on. It holds plain data, and to load it runs no code.
 
     Parameters
     ----------
     path : str or path-like
-        The file. Each fit needs one of its own.
+        The file, in a folder that exists. Each fit needs one of its own: of two that share it, the last to write has
+        it. A process that is killed while it writes leaves a file besides, `<path>.<random>.tmp`, to be removed.
     every_n_iter : int, default=1
         Write after at least so many iterations,
     every_seconds : float, default=10.0
@@ -94,10 +105,9 @@ class Checkpoint(BaseEstimator):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If something else is in it.
+            If something else is in it, or not all of it, or a solver or estimator of a class that is not yet defined.
         """
-        with open(path, "rb") as file:
-            estimator = pickle.load(file)
+        estimator = archive.read(path)
         if not isinstance(estimator, BaseTwoLayer):
             raise ValueError(f"path must be of a file written by a Checkpoint. Got {os.fspath(path)!r}.")
         return estimator
@@ -134,6 +144,8 @@ class Checkpoint(BaseEstimator):
                     f"{name} must be {found.get(name)!r}, as in {self.path}. Got {wanted.get(name)!r}. "
                     "Remove the file to start afresh."
                 )
+        if REQUESTS in vars(estimator):
+            setattr(saved, REQUESTS, vars(estimator)[REQUESTS])
         return saved.set_params(**{name: wanted[name] for name in FREE_PARAMETERS})
 
     # ------------------------------------------------------------------ what is called during a fit
@@ -143,6 +155,9 @@ class Checkpoint(BaseEstimator):
         check_parameters(self)
         if not isinstance(estimator, BaseTwoLayer):
             raise ValueError(f"A Checkpoint must be set on the network itself. Got {type(estimator).__name__}.")
+        path = Path(self.path)
+        if path.is_dir() or not path.parent.is_dir():
+            raise ValueError(f"path must be of a file, in a folder that exists. Got {os.fspath(path)!r}.")
         if estimator.n_init > 1:
             raise ValueError(f"n_init must be 1 where a Checkpoint is set. Got {estimator.n_init}.")
         while context.parent is not None:
@@ -152,6 +167,7 @@ class Checkpoint(BaseEstimator):
                     f"A Checkpoint needs a fit of its own. Got one of many in {context.estimator_name}, which would "
                     f"all write to {self.path}."
                 )
+        archive.pack(_plain(estimator), {})  # raises if that is not possible
         self._restart_count()
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
@@ -174,15 +190,22 @@ class Checkpoint(BaseEstimator):
         self._n_iter, self._time = 0, time.monotonic()
 
     def _write(self, estimator: BaseTwoLayer) -> None:
-        path = Path(self.path)
-        unfinished = path.with_name(f"{path.name}.tmp")  # in the same folder, so that it can replace the file at once
-        with open(unfinished, "wb") as file:
-            pickle.dump(estimator, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        try:
+            archive.write(self.path, _plain(estimator))
+        except OSError as error:
+            message = f"The checkpoint {os.fspath(self.path)!r} could not be written, and the fit goes on: {error}"
+            warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def _plain(estimator: BaseTwoLayer) -> BaseTwoLayer:
+    """Return a copy of the estimator with what a file can hold."""
+    twin = without_callbacks(estimator)
+    vars(twin).pop(REQUESTS, None)
+    return twin
 
 
 def _same(one: Any, other: Any) -> bool:
     """Return whether two parameters are equal; what has parameters or a state of its own counts by its type."""
-    return type(one) is type(other) and (one == other or not isinstance(one, Number | str | dict | None))
+    if isinstance(one, NUMBERS) and isinstance(other, NUMBERS):
+        return bool(one == other)
+    return type(one) is type(other) and (one == other or not isinstance(one, str | dict | None))

@@ -1,6 +1,7 @@
 """Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
 
 import itertools
+import warnings
 from numbers import Real
 from typing import Any, Self
 
@@ -17,13 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .base import BaseTwoLayer
 from .dask_input import lazy_on_dask
-from .data import Targets
+from .data import MAX_WEIGHT, Targets, naming
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from .mlp import to_mlp
 from .rows import OneHot
 from .solvers import Solver
-from .solvers._parameters import choice
+from .solvers._parameters import choice, naming_parameters
 from .uncertainty import moderate
 
 
@@ -51,19 +52,23 @@ class LabelTargets(Targets):
     def of(cls, y: Any, classes: Any) -> "LabelTargets":
         """Return the kind of these labels; `classes` names those that y may not have yet."""
         y = _check_labels(y, "y")
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
+        with warnings.catch_warnings():
+            if classes is not None:  # y is a part of the data, in which a label may well occur only once
+                warnings.filterwarnings("ignore", "The number of unique classes")
+            check_classification_targets(y)
+            kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), multilabel=True)
         if kind == "multiclass-multioutput":
             raise ValueError("y must be one column of labels or a matrix of 0 and 1. Got several columns of labels.")
-        return cls(unique_labels(column_or_1d(y, warn=True) if classes is None else classes), multilabel=False)
+        return cls(unique_labels(column_or_1d(y, warn=True)) if classes is None else _sorted(classes), multilabel=False)
 
     def encode(self, y: Any, name: str = "y") -> Any:
         """Return 0 and 1 for two classes or several labels, one-hot rows for several classes."""
         if self.multilabel:
             return self._encode_indicators(y, name)
-        labels = column_or_1d(_check_labels(y, name))
+        with naming(name):
+            labels = column_or_1d(_check_labels(y, name))
         blocks = (labels[start : start + 2**16].tolist() for start in range(0, len(labels), 2**16))
         unseen = set(itertools.chain.from_iterable(blocks)) - set(self.classes.tolist())
         if unseen:
@@ -84,6 +89,13 @@ class LabelTargets(Targets):
             raise ValueError(f"{name} must be a matrix of 0 and 1.")
         return Y.astype(np.uint8)
 
+    def weigh(self, Y: Any, weight: Array | None) -> Array | None:
+        """Return the weights of encoded samples, times those of their classes."""
+        if self.class_weights is None:
+            return weight
+        by_class = self.class_weights[self.codes(Y)]
+        return by_class if weight is None else by_class * weight
+
     def strata(self, Y: Any) -> Array | None:
         """Return the classes."""
         return None if self.multilabel else self.codes(Y)
@@ -95,9 +107,22 @@ class LabelTargets(Targets):
 
 def _check_labels(y: Any, name: str) -> Any:
     try:
-        return check_array(y, ensure_2d=False, accept_sparse="csr", dtype=None, input_name=name, ensure_min_samples=0)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        with naming(name):
+            y = check_array(y, ensure_2d=False, accept_sparse="csr", dtype=None, input_name=name, ensure_min_samples=0)
+            if y.dtype == object:
+                sorted(set(y.ravel().tolist()))
+            return y
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in np.asarray(y, dtype=object).ravel().tolist()})
+        if len(kinds) == 1:
+            raise
+        raise ValueError(
+            f"{name} must have labels of one type, none of them missing. Got {', '.join(kinds)}."
+        ) from error
+
+
+def _sorted(classes: Any) -> Array:
+    return np.unique(_check_labels(classes, "classes"))
 
 
 class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
@@ -111,30 +136,31 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         What a hidden unit computes.
     solver : {"auto", "gd", "sgd", "adam", "lbfgs", "lm"} or solver object, default="auto"
         How the objective is minimised: a name, or an object of `sk2layer.solvers` that owns its hyperparameters. They
-        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt for up to 100 parameters, else
-        L-BFGS, or Adam where data and network are large (n_samples times number of parameters above 1e9).
+        can be set as `solver__<name>` in either case. "auto" is the one of "lm" and "lbfgs" that is predicted to be
+        the quicker, or "adam" where every pass over the rows takes long.
     alpha : float or {"auto", "evidence", "ard"}, default="auto"
         The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses.
-        "evidence" chooses it by the marginal likelihood of the training data, one strength each for hidden weights,
-        hidden biases and output weights; "ard" one for the hidden weights of each input. Both need solver "auto" or
-        "lm", and data whose spreads are about 1 where `standardize` is not used. "auto" is "evidence" where `solver` is
-        "auto", `standardize` is used, `early_stopping` is not, and (n_samples * n_outputs + 4 n_parameters) *
-        n_parameters^2 is at most 2.5e9: some 800 parameters, or 10,000 rows for 450. Otherwise it is 1.0.
+        "evidence" chooses it by the marginal likelihood of the training data: a strength for the weights of each
+        input, kept close to one another where the data say little, one for the hidden biases and one for the output
+        weights. "ard" leaves those of the inputs free, so that single inputs can be switched off. Both can be asked of
+        every solver, though not with `early_stopping`. "auto" is "evidence", whatever the size; with the solvers "gd",
+        "sgd" and "adam", with `early_stopping`, and in `partial_fit` it is 1.0. `penalty_` says which it was.
     standardize : bool, default=True
         Whether to centre and scale X for training. The scaling is folded back into the weights, which are in the
         units of the data. A constant column gets the weight zero.
     max_iter : int, default=200
-        The largest number of iterations (epochs).
+        The largest number of iterations: steps, epochs, or rounds of the search where the evidence chooses the penalty.
     tol : float, default=1e-4
-        The tolerance of the solver's stopping rule, and what counts as a fall of the validation loss.
+        The tolerance of the solver's stopping rule, and what counts as a fall of the validation loss; where the
+        evidence chooses the penalty, the gain of log evidence per row for which a round is worth while.
     early_stopping : bool, default=False
         Whether to stop when the validation loss has not fallen for `n_iter_no_change` iterations, and to return to the
         weights at its lowest. It is measured on the validation data passed to `fit`, or on a part of the training
         data.
     validation_fraction : float in (0, 1), default=0.1
         The part of the training data that is set aside for `early_stopping` where no validation data are passed.
-    n_iter_no_change : int, default=10
-        The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
+    n_iter_no_change : int or infinity, default=10
+        The patience of `early_stopping`, and of "sgd" and "adam" with the objective; `float("inf")` never stops.
     n_init : int, default=1
         The number of random starts.
     restarts : {"best", "average"}, default="best"
@@ -152,10 +178,12 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
-        Print a line after each iteration, or after every so many.
+        Print a line after each iteration, or after every so many, with the seconds since this fit began.
     class_weight : dict, "balanced" or None, default=None
         How much the samples of each class count: a number for each label (1 where it is missing), or "balanced" for
-        the same total in each class.
+        the same total in each class of the training data. Where the evidence chooses the penalty, all together count as
+        the effective sample size: :ref:`what a weight means <weights-of-samples>`. Samples of the validation data count
+        as much. Labels that the data do not have are passed over, as they may be missing in a fold.
 
     Attributes
     ----------
@@ -165,26 +193,37 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         The biases, in the units of the data.
     loss_ : float
         The objective at these weights, for standardised data unless `standardize=False`. Where the evidence chooses
-        the penalty, the objective is the negative log evidence per sample. Of an average of starts, this and all else
-        that is reported of the fit is that of the best one.
+        the penalty, the objective is the negative log evidence per sample, and this the lowest of the last stage of
+        the search. Of an average of starts, this and all else that is reported of the fit is that of the best one.
     loss_curve_ : list of float
-        The objective after each iteration.
+        The objective after each iteration. Where the evidence chooses the penalty it rises again with each search
+        that begins, and with each stage that takes other rows or another form of the curvature.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int
         The number of iterations.
     alpha_ : float or ndarray of shape (n_groups,)
-        The penalty used, or chosen by evidence: of hidden weights (of each input with "ard"), hidden biases and output
-        weights, for standardised data.
+        The penalty used, for standardised data. Chosen by evidence it has a value for the weights of each input, then
+        one for the hidden biases and one for the output weights, so that n_groups is n_features + 2. More than 1000
+        inputs share one value, and n_groups is 3.
+    penalty_ : {"given", "constant", "evidence", "ard"}
+        Who chose it: the caller, by a number; nobody, so that it is 1.0; or the evidence.
     log_marginal_likelihood_ : float
-        The log evidence of the network, comparable between fits of the same targets with other numbers of hidden units
-        or activations; after a fit by evidence.
+        The log evidence of the network; after a fit by evidence. It is that of one mode, with the network linearised
+        there, and comparable between fits of the same targets with other numbers of hidden units or activations, as
+        far as the curvature has the same form in both: :ref:`what can be compared <comparing-fits>`.
+    loo_log_density_ : float
+        The mean log probability of each sample's label, predicted from all others: leave-one-out by one step of
+        Newton's from the fit to all of them. NaN where a sample alone determines its own prediction; after a fit by
+        evidence.
     effective_n_parameters_ : float
         The number of parameters that the data determine; after a fit by evidence.
     feature_relevances_ : ndarray of shape (n_features,)
-        The prior standard deviation of the weights of each standardised input; after a fit with alpha="ard".
+        The prior standard deviation of the weights of each standardised input, 0 for a constant one; after a fit with
+        alpha="ard".
     solver_ : solver object
-        The solver used.
+        The solver used. Where the evidence chooses the penalty and `solver` is "auto", the search takes what suits
+        each of its stages, and this is what would be used with a given penalty.
     classes_ : ndarray of shape (n_classes,)
         The sorted labels, or the numbers of the columns of a multilabel y.
     n_outputs_ : int
@@ -205,13 +244,17 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     Notes
     -----
     The objective is the mean loss plus `alpha / (2 n_samples)` times the sum of the squared weights, weighted by
-    `sample_weight`. The initial weights follow Glorot & Bengio (2010), scaled to the activation.
+    `sample_weight`. The initial weights spread the bends of the hidden units over the range of the data (Nguyen &
+    Widrow 1990).
 
     References
     ----------
     Rumelhart, Hinton & Williams (1986). Learning representations by back-propagating errors. Nature 323.
 
-    Glorot & Bengio (2010). Understanding the difficulty of training deep feedforward neural networks. AISTATS.
+    Nguyen & Widrow (1990). Improving the learning speed of 2-layer neural networks by choosing initial values of the
+    adaptive weights. IJCNN.
+
+    MacKay (1992). A practical Bayesian framework for backpropagation networks. Neural Computation 4.
 
     Examples
     --------
@@ -219,7 +262,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     >>> from sklearn.model_selection import cross_val_score
     >>> from sk2layer import TwoLayerClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> bool(cross_val_score(TwoLayerClassifier(random_state=0), X, y).mean() > 0.97)
+    >>> bool(cross_val_score(TwoLayerClassifier(random_state=0), X, y).mean() > 0.95)
     True
     """
 
@@ -228,6 +271,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         "class_weight": [dict, choice("balanced"), None],
     }
 
+    @naming_parameters
     def __init__(
         self,
         hidden_units: int = 20,
@@ -240,7 +284,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         tol: float = 1e-4,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         n_init: int = 1,
         restarts: str = "best",
         warm_start: bool = False,
@@ -394,12 +438,20 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         >>> bool(np.allclose(model.to_mlp().predict_proba(X), model.predict_proba(X), atol=1e-12))
         True
         """
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self)
         y = np.eye(self.n_outputs_, dtype=int) if self._multilabel else self.classes_
         return to_mlp(MLPClassifier, self, y, classes=self.classes_)
 
     @available_if(takes_batches)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        n_samples_total: float | None = None,
+    ) -> Self:
         """Take one epoch over a batch of the training data; solvers "sgd" and "adam" only.
 
         Parameters
@@ -411,7 +463,13 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         classes : array-like of shape (n_classes,), optional
             All classes that will occur; needed in the first call if its y has not all of them.
         sample_weight : array-like of shape (n_samples,), optional
-            How many times each sample counts.
+            How many times each sample counts, or, below one in the mean of the batch, how they compare:
+            :ref:`what a weight means <weights-of-samples>`.
+        n_samples_total : float, optional
+            The number of samples in all batches together, or the sum of their weights: the penalty of a batch is its
+            share of `alpha`. By default the distinct rows so far are counted: rows that come again, in any order and
+            in other batches, are known by their values. Say it where these change with each epoch, as by added noise,
+            or where many samples are equal.
 
         Returns
         -------
@@ -426,9 +484,17 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         """
         if classes is not None and getattr(self, "_stream", None) is not None and not self._multilabel:
             known = self.classes_.tolist()
-            if unique_labels(classes).tolist() != known:
+            if _sorted(classes).tolist() != known:
                 raise ValueError(f"classes must be the same in every call: {known}. Got {classes}.")
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight, n_samples_total, classes)
+
+    def _check_batch_parameters(self) -> None:
+        super()._check_batch_parameters()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight must be a dict or None for partial_fit: a batch does not tell how rare a class is. "
+                "Got 'balanced'."
+            )
 
     def _moderated_prediction(self, X: Any) -> Array:
         """Return the raw predictions, closer to zero where the posterior is unsure of them, if there is one."""
@@ -447,37 +513,38 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     def _remember_targets(self, targets: Any) -> None:
         self.classes_, self._multilabel = targets.classes, targets.multilabel
 
-    def _reweight(self, Y: Any, targets: Any, weight: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return weight
-        weight = np.ones(len(Y)) if weight is None else weight
-        weight = weight * self._class_weights(targets, Y, weight)[targets.codes(Y)]
-        if not weight.any():
-            raise ValueError(f"class_weight must not be zero for all samples. Got {self.class_weight}.")
-        return weight
-
     @staticmethod
     def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
         labels, number = np.unique(np.asarray(_check_labels(y, "y")), axis=0, return_inverse=True)
         return labels, np.bincount(number.ravel(), weight, minlength=len(labels)).astype(np.float64)
 
-    def _weights_of_kinds(self, targets: Any, Y: Any, totals: Array) -> Array | None:
-        return None if self.class_weight is None else self._class_weights(targets, Y, totals)
-
-    def _class_weights(self, targets: Any, Y: Any, weight: Array) -> Array:
-        """Return the weight of each class, given encoded targets and their weights."""
+    def _class_factors(self, targets: Any, Y: Any, weight: Array | None, *, by_evidence: bool) -> Array | None:
+        if self.class_weight is None:
+            return None
         if targets.multilabel:
             raise ValueError("class_weight must be None where there are several labels per sample.")
-        classes = targets.classes
+        totals = np.bincount(targets.codes(Y), weight, minlength=len(targets.classes)).astype(np.float64)
+        factors = np.where(totals > 0.0, self._class_weights(targets.classes, totals), 0.0)
+        if not 0.0 < totals @ np.minimum(factors, MAX_WEIGHT) <= MAX_WEIGHT:
+            raise ValueError(
+                "class_weight must not be zero for all samples, and all weights must sum to at most "
+                f"{MAX_WEIGHT:g}. Got {self.class_weight}."
+            )
+        if not by_evidence:
+            return factors
+        factors /= factors.max()
+        return factors * (totals @ factors / (totals @ np.square(factors)))
+
+    def _class_weights(self, classes: Array, totals: Array) -> Array:
+        """Return the weight of each class, given the total weight of its samples."""
         if isinstance(self.class_weight, dict):
-            unknown = [label for label in self.class_weight if label not in classes]
-            if unknown or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
+            strange = [label for label in self.class_weight if isinstance(label, str) != isinstance(classes[0], str)]
+            if strange or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
                 raise ValueError(
-                    f"class_weight must give numbers >= 0 to labels out of {classes.tolist()}. Got {self.class_weight}."
+                    f"class_weight must give numbers >= 0 to labels like {classes.tolist()}. Got {self.class_weight}."
                 )
             return np.array([self.class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
-        totals = np.bincount(targets.codes(Y), weight, minlength=len(classes))
-        return weight.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
+        return totals.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

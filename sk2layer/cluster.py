@@ -11,8 +11,7 @@ died or is slow.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
-from .data import Data, Targets, check_rows, check_weight, is_dask, make_data
+from .data import Data, Targets, check_rows, check_weight, is_dask, make_data, naming, unit_of_weight
 from .lanes import Lane, SumOverRows, merged
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
@@ -165,16 +164,20 @@ def check_blocks(
     dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
     blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
     kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
-    seen, totals = (np.concatenate(values) for values in zip(*kinds, strict=True))
-    targets = estimator._remembered_targets() if again else estimator._make_targets(seen)
-    factors = estimator._weights_of_kinds(targets, targets.encode(seen), totals)
-    checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, factors), traverse=False)
+    seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
+    n_rows, total = sizes.sum(axis=0)
+    if n_rows == 0:
+        raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
+    targets = estimator._remembered_targets() if again else estimator._make_targets(seen, seen)
+    unit = unit_of_weight(n_rows, total)
+    by_evidence = bool(estimator._grouping())
+    factors = estimator._class_factors(targets, targets.encode(seen), totals / unit, by_evidence=by_evidence)
+    targets.class_weights = factors
+    checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit, factors), traverse=False)
     homes = _homes([rows for rows, *_ in blocks], X)
     kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
     summaries = dask.compute(*(dask.delayed(summarize)(b, standardize, targets.scaled) for b in kept))
     some = [(block, summary) for block, summary in zip(kept, summaries, strict=True) if summary.weight > 0.0]
-    if not some:
-        raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
     return targets, BlockData([block for block, _ in some], [summary for _, summary in some], dtype)
 
 
@@ -194,11 +197,17 @@ def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
 
 def _no_rows(X: Any) -> Any:
     """Return rows of the kind of X, but none."""
-    if hasattr(X, "columns"):
-        return X._meta
-    if X.ndim != 2 or np.isnan(X.shape[1]):
-        raise ValueError(f"X must have shape (n_samples, n_features), with a known number of features. Got {X.shape}.")
-    return np.empty((0, X.shape[1]), X.dtype)
+    _check_columns(X)
+    return X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]), X.dtype)
+
+
+def _check_columns(X: Any) -> None:
+    if X.ndim != 2 or (hasattr(X, "chunks") and np.isnan(X.shape[1])):
+        shape = f" of shape {X.shape}" if hasattr(X, "chunks") else ""
+        raise ValueError(
+            "X must have shape (n_samples, n_features), with a known number of features. "
+            f"Got Dask's {type(X).__name__}{shape}."
+        )
 
 
 def _knowing_columns(estimator: Any) -> Any:
@@ -262,40 +271,41 @@ def merge_sums(*totals: Any) -> Any:
     return merged([copy.deepcopy(totals[0]), *totals[1:]])
 
 
-@contextmanager
-def _naming(number: int) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"Block {number} (counted from 0): {error}") from error
+def _naming(number: int) -> AbstractContextManager[None]:
+    return naming(f"Block {number} (counted from 0)")
 
 
-def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array]:
-    """Return which kinds of targets are in a block, and the weight of each."""
+def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array, Array]:
+    """Return which kinds of targets are in a block, the weight of each, and number and weight of rows that have one."""
     with _naming(number):
-        return kinds(y, check_weight(weight, len(y), whole=False))
+        weight = check_weight(weight, len(y), whole=False)
+        size = (len(y), len(y)) if weight is None else (np.count_nonzero(weight), weight.sum())
+        return *kinds(y, weight), np.array([size], dtype=np.float64)
 
 
 class Checks(NamedTuple):
-    """What every block has to be like: an estimator that knows the columns of X, its type, targets and weights."""
+    """What every block has to be like: an estimator that knows the columns of X, its type, targets and weights.
+
+    `unit` is the weight of one observation, and `factors` are those of the classes.
+    """
 
     estimator: Any
     dtype: Any
     targets: Any
+    unit: float
     factors: Array | None
 
 
 def check_block(number: int, X: Any, y: Any, weight: Any, checks: Checks) -> Data:
     """Return a block, without the samples of weight zero."""
-    estimator, dtype, targets, factors = checks
+    estimator, dtype, targets, unit, factors = checks
     with _naming(number):
         X = check_rows(estimator, X, reset=False, ensure_min_samples=0).astype(dtype, copy=False)
         Y, weight = targets.encode(y), check_weight(weight, X.shape[0], whole=False)
         if len(Y) != X.shape[0]:
             raise ValueError(f"X has {X.shape[0]} rows, y has {len(Y)}.")
-    if factors is not None:
-        weight = factors[targets.codes(Y)] * (1.0 if weight is None else weight)
-    return make_data(X, Y, weight)
+    data = make_data(X, Y, weight, unit)
+    return data if factors is None else data.times(factors[targets.codes(data.Y)])
 
 
 class Summary(NamedTuple):
@@ -324,11 +334,14 @@ def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> 
     import dask
     import dask.array
 
-    check_is_fitted(estimator, "coefs_")
-    call = partial(_call, method=method, args=args, kwargs=kwargs)
-    example = call(estimator, X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype))
+    check_is_fitted(estimator)
+    _check_columns(X)
+    row = X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype)
+    example = getattr(estimator, method)(row, *args, **kwargs)
     several = isinstance(example, tuple)
     examples = example if several else (example,)
+    nothing = tuple(array[:0] for array in examples)
+    call = partial(_call, method=method, args=args, kwargs=kwargs, nothing=nothing if several else nothing[0])
     blocks = _blocks(X, X)
     lengths = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(blocks)
     sent = dask.delayed(estimator, traverse=False)
@@ -346,5 +359,8 @@ def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> 
     return arrays if several else arrays[0]
 
 
-def _call(estimator: Any, block: Any, *, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call(estimator: Any, block: Any, *, method: str, args: Any, kwargs: dict[str, Any], nothing: Any) -> Any:
+    """Return what the method makes of a block of rows; `nothing` is what it would make of none."""
+    if block.shape[0] == 0:
+        return nothing
     return getattr(estimator, method)(block, *args, **kwargs)

@@ -1,241 +1,92 @@
-"""Which penalty do the data ask for: the one that, with the weights, maximises their marginal likelihood.
+"""Which penalty do the data ask for: rounds of fitting the weights, and of looking how strong the priors should be.
 
-From the most probable of some fits at fixed penalties (`fixed_penalties`), the log evidence is raised in weights and
-precisions together by a limited-memory quasi-Newton method (Nocedal & Wright 2006, algorithm 7.4). Its initial matrix
-is that of the damped Gauss-Newton step for the weights, and MacKay's fixed point for the precisions; the damping rises
-where a step fails and falls where steps succeed. No step lowers the evidence.
+A round minimises the objective under the present precisions by some steps of a solver, looks at the log evidence there,
+and goes on with the precisions that MacKay's fixed point makes of them (`marginal_likelihood`). The first rounds leave
+the weights time to grow: precisions that are weak beside the weights of the start are raised by what the data say,
+where strong ones would shrink every weight before it has learned anything. But where the data say little, a weak start
+ends in noise, which a strong one smooths. So there are searches from two strengths, and the more probable one goes on.
 
-The way up is along the floor of a narrow valley of E = -log p(y, theta), which bends: a step along it ends on the
-slope, and what it gains in log |A| it loses in E. So each step is followed by a few of Newton's with the same factor on
-E + 1/2 s.theta, s the slope of log |A| where the step began. They lead back to the floor, and take a gradient each,
-where the evidence takes the matrix, its factor and its inverse.
+What a round costs, and how the curvature is known, goes by size in stages (`make_stages`): on a part of the rows where
+they are many, by L-BFGS with the curvature in its Kronecker-factored form; and for a small regression by
+Levenberg-Marquardt with the matrix itself, for a few rounds or from the beginning.
 
 References
 ----------
 MacKay (1992). A practical Bayesian framework for backpropagation networks. Neural Computation 4.
-
-Nocedal & Wright (2006). Numerical Optimization, section 7.2.
 """
 
-from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve
 from scipy.optimize import OptimizeResult
 
 from ._typing import Array
-from .fixed_penalties import ever_better_fits
-from .marginal_likelihood import Groups, MarginalLikelihood, Point, Slope
+from .activations import Activation
+from .leave_one_out import leave_one_out_density
+from .losses import Loss
+from .marginal_likelihood import Look, MarginalLikelihood
+from .network import Shape
 from .objective import Objective
-from .posterior import cholesky
-from .solvers import Solver
+from .posterior import Posterior
+from .priors import Groups
+from .solver_choice import OPERATION, lm_seconds
+from .solvers import LBFGS, LevenbergMarquardt, Solver
 from .solvers.base import OUT_OF_ITERATIONS, Callback
 
-GROUPINGS = {"evidence": Groups.by_layer, "ard": Groups.by_input}
+STRENGTHS = (0.1, 1.0, 0.001)
+"""Of the priors a search begins with, in units of the inverse mean squares of the start's weights. The last
+one is for data of which the others say that they determine a constant only."""
 
-MEMORY = 20
-LONGEST_STEP = 1.5  # of the logarithm of a precision: beyond that the quadratic model of it is no guide
-MAX_TRIALS = 14
-SUFFICIENT = 0.1  # of the increase that the slope predicts
-SETTLING_STEPS = 4  # of Newton's method back to the floor of the valley
-SETTLED = 0.02  # a fall of E that is not worth one of them
-WINDOW = 5  # steps over which the evidence must grow
-LEAST_GAIN = 0.1  # growth of log p(y) per step that is nothing for any number of samples
+HOPELESS = 10.0  # log evidence so far below the best: a search that is there after `TRIAL` rounds is given up
+TRIAL = 3
+STALE = 3  # rounds without a gain that counts
+LEAST_ROUNDS = 5  # of a search: precisions come from afar
+GAIN, LEAST_WEIGHT = 10.0, 1000.0  # a round gains at least so many times `tol` per unit of weight, of at least so many
+PASSING = 3.0  # times that, where another stage follows
+INNER_TOL = 1e-9
 
+SMALL_STEP = 0.002
+"""Predicted seconds of a step with the matrix that is worth no other kind; of more where rows are interpolated."""
 
-class Pair(NamedTuple):
-    """A step, the fall of the gradient along it, and 1 / (step . fall)."""
+FEW_ROWS = 8.0
+"""Rows for each parameter up to which steps with the matrix change more than the last digits of what L-BFGS found."""
 
-    step: Array
-    fall: Array
-    inverse: float
-
-
-def maximize_evidence(
-    likelihood: MarginalLikelihood,
-    theta: Array,
-    *,
-    max_iter: int,
-    tol: float,
-    callback: Callback | None = None,
-    state: dict[str, Any] | None = None,
-) -> OptimizeResult:
-    """Raise the evidence in weights and precisions.
-
-    Parameters
-    ----------
-    likelihood : MarginalLikelihood
-        The evidence.
-    theta : ndarray of shape (n_parameters,)
-        The weights to start from.
-    max_iter : int
-        The largest number of quasi-Newton steps.
-    tol : float
-        Stop when -log p(y) per unit of sample weight has fallen by less than this per step in the mean of five, or
-        log p(y) itself has grown by less than 0.1.
-    callback : callable, optional
-        Called after each step with an `OptimizeResult` of `x`, the weights, `fun`, -log p(y) per unit of weight,
-        `get_state`, and `get_evidence`, which returns the `Evidence` at this step.
-    state : dict, optional
-        The `state` of an earlier result, to go on exactly from its weights; `log_precisions` alone will do to start
-        from them.
-
-    Returns
-    -------
-    result : OptimizeResult
-        `x`, `fun`, `nit`, `success`, `message`, `state`, and `point`, the `Point` reached.
-    """
-    if state is None:
-        point = _begin(likelihood, theta, callback)
-    else:
-        point = likelihood.finite_at(theta, state["log_precisions"])
-    state = {**_fresh_state(point), **(state or {})}
-    slope, weight, n_iter = likelihood.slope(point), likelihood.objective.weight_sum, 0
-    values = [*state["values"], -point.log_evidence / weight][-WINDOW - 1 :]
-    least = max(tol, LEAST_GAIN / weight) if tol > 0.0 else 0.0
-    success, message = False, ""
-    while not message and n_iter < max_iter:
-        if len(values) > WINDOW and values[0] - values[-1] < WINDOW * least:
-            success, message = True, f"the log evidence has grown by less than {least * weight:g} per step"
-            break
-        step = _raise(likelihood, point, slope, state, 0.01 * least * weight)
-        if step is None:
-            success, message = True, "the log evidence cannot be raised noticeably"
-            break
-        new_slope = likelihood.slope(step)
-        state["pairs"] = _remember(state["pairs"], point, slope, step, new_slope)
-        point, slope, n_iter = step, new_slope, n_iter + 1
-        values = [*values, -point.log_evidence / weight][-WINDOW - 1 :]
-        try:
-            if callback is not None:
-                callback(_iteration(point, likelihood, values, state))
-        except StopIteration:
-            success, message = True, "stopped by the callback"
-    message = message or OUT_OF_ITERATIONS
-    state = _state_at(point, values, state)
-    return OptimizeResult(
-        x=point.theta, fun=values[-1], nit=n_iter, success=success, message=message, state=state, point=point
-    )
+AFFORDABLE_STEP, AFFORDABLE_LOOK, AFFORDABLE_LEVERAGES = 0.03, 0.15, 0.05
+"""Predicted seconds to end a search with some such steps; to look at the matrix once; and at what it says of rows."""
 
 
-def _begin(likelihood: MarginalLikelihood, theta: Array, callback: Callback | None) -> Point:
-    """Return the most probable of the fits at fixed penalties; if interrupted, let the callback see the best so far."""
-    best: Point | None = None
-    try:
-        for point in ever_better_fits(likelihood, theta):
-            best = point
-    except KeyboardInterrupt:
-        if best is not None and callback is not None:
-            with suppress(StopIteration):
-                callback(_iteration(best, likelihood, [], _fresh_state(best)))
-        raise
-    return cast(Point, best)
+class Stage(NamedTuple):
+    """How a part of the search goes: on how many rows (None for all), by which steps, with which curvature."""
+
+    n_rows: int | None
+    solver: Solver
+    n_steps: int
+    exact: bool
 
 
-def _fresh_state(point: Point) -> dict[str, Any]:
-    return {"damping": 0.01 * point.precision.diagonal().max(), "pairs": [], "values": []}
-
-
-def _iteration(
-    point: Point, likelihood: MarginalLikelihood, values: list[float], state: dict[str, Any]
-) -> OptimizeResult:
-    """Return what a callback is told."""
-    return OptimizeResult(
-        x=point.theta,
-        fun=-point.log_evidence / likelihood.objective.weight_sum,
-        get_state=partial(_state_at, point, values, state),
-        get_evidence=partial(_evidence_at, point, likelihood),
-    )
-
-
-def _state_at(point: Point, values: list[float], state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "log_precisions": point.log_precisions, "values": values[:-1]}
-
-
-def _raise(
-    likelihood: MarginalLikelihood, point: Point, slope: Slope, state: dict[str, Any], least: float
-) -> Point | None:
-    """Return a point of higher evidence and adapt the damping; None if there is none, or none to gain `least` by."""
-    n = len(point.theta)
-    for trial in range(MAX_TRIALS):
-        damped = point.precision.copy()
-        damped.flat[:: n + 1] += state["damping"]
-        factor = cast(Array, cholesky(damped))  # as the precision has one
-        step = _step(likelihood, point, slope, factor, state["pairs"]) * 0.5**trial  # precisions are not damped
-        predicted = float(step[:n] @ slope.theta + step[n:] @ slope.log_precisions)
-        if trial == 0 and predicted < least:
-            return None
-        log_precisions = np.clip(point.log_precisions + step[n:], likelihood.lower, likelihood.upper)
-        theta = _settle(likelihood.objective_at(log_precisions), point, slope, point.theta + step[:n], factor)
-        new = likelihood.at(theta, log_precisions)
-        if new is not None and new.log_evidence > point.log_evidence + SUFFICIENT * max(predicted, 0.0):
-            state["damping"] *= 0.5 if trial == 0 else 1.0
-            return new
-        state["damping"] *= 4.0
-        if trial >= 2:
-            state["pairs"] = []  # what they remember is no guide here
-    return None
-
-
-def _step(likelihood: MarginalLikelihood, point: Point, slope: Slope, factor: Array, pairs: list[Pair]) -> Array:
-    """Return the quasi-Newton step in theta and log precisions, not longer than the model of a precision holds.
-
-    `factor` is that of the damped precision.
-    """
-    n, scale = len(point.theta), np.maximum(slope.counts, 0.1)
-    step = np.concatenate([slope.theta, slope.log_precisions])
-    weights = []
-    for pair in reversed(pairs):
-        weights.append(pair.inverse * (pair.step @ step))
-        step -= weights[-1] * pair.fall
-    step[:n] = cho_solve((factor, True), step[:n])
-    step[n:] /= scale
-    for pair, weight in zip(pairs, reversed(weights), strict=True):
-        step += pair.step * (weight - pair.inverse * (pair.fall @ step))
-    beyond = point.log_precisions + step[n:]
-    at_bound = (point.log_precisions <= likelihood.lower) & (beyond < likelihood.lower)
-    at_bound |= (point.log_precisions >= likelihood.upper) & (beyond > likelihood.upper)
-    step[n:][at_bound] = 0.0
-    return step * min(1.0, LONGEST_STEP / max(np.abs(step[n:]).max(), LONGEST_STEP))
-
-
-def _settle(objective: Objective, point: Point, slope: Slope, theta: Array, factor: Array) -> Array:
-    """Return theta led back towards the minimum of E + 1/2 s.theta, with s that of `slope`, the one at `point`."""
-    half_s, weight = -(slope.theta + point.gradient), objective.weight_sum
-
-    def tilted(theta: Array) -> tuple[float, Array]:
-        value, gradient = objective.value_and_gradient(theta)
-        return weight * value + float(half_s @ theta), weight * gradient + half_s
-
-    value, gradient = tilted(theta)
-    for _ in range(SETTLING_STEPS if np.isfinite(value) else 0):
-        correction = cho_solve((factor, True), -gradient)
-        predicted = -0.5 * float(correction @ gradient)
-        if predicted < SETTLED:
-            break
-        new_value, gradient = tilted(theta + correction)
-        if not new_value < value:
-            break
-        theta, fall, value = theta + correction, value - new_value, new_value
-        if fall < 0.25 * predicted:
-            break
-    return theta
-
-
-def _remember(pairs: list[Pair], old: Point, old_slope: Slope, new: Point, new_slope: Slope) -> list[Pair]:
-    """Return the pairs with that of this step, if the evidence is concave along it; the last ones of them."""
-    step = np.concatenate([new.theta - old.theta, new.log_precisions - old.log_precisions])
-    fall = np.concatenate([old_slope.theta - new_slope.theta, old_slope.log_precisions - new_slope.log_precisions])
-    product = float(step @ fall)
-    if not product > 1e-8 * np.linalg.norm(step) * np.linalg.norm(fall):
-        return pairs
-    return [*pairs, Pair(step, fall, 1.0 / product)][-MEMORY:]
+def make_stages(n_samples: int, shape: Shape, loss: Loss, activation: Activation, solver: Solver | None) -> list[Stage]:
+    """Return the stages of a search with the solver given, or with those that suit the size."""
+    step, rows_per_parameter = lm_seconds(n_samples, shape), n_samples * shape.n_outputs / shape.n_parameters
+    if solver is not None:
+        n_steps = 3 if isinstance(solver, LevenbergMarquardt) else 15
+        return [Stage(None, solver, n_steps, step <= AFFORDABLE_STEP)]
+    smooth = activation.is_smooth and loss.has_noise
+    if smooth and step <= SMALL_STEP * (2.5 if rows_per_parameter <= 2.0 else 1.0):
+        return [Stage(None, LevenbergMarquardt(), 5, True)]
+    first = LBFGS(n_corrections=20)
+    stages, part = [], max(2000, 8 * shape.n_parameters)
+    while n_samples > 4 * part:
+        stages.append(Stage(part, first, 15, False))
+        part *= 8
+    stages.append(Stage(None, first, 15, False))
+    if smooth and step <= AFFORDABLE_STEP and rows_per_parameter <= FEW_ROWS:
+        stages.append(Stage(None, LevenbergMarquardt(), 2, True))
+    return stages
 
 
 class Evidence(NamedTuple):
-    """What the climb found, apart from the weights; for standardised data.
+    """What was found besides the weights; for standardised data.
 
     Attributes
     ----------
@@ -245,15 +96,25 @@ class Evidence(NamedTuple):
     log_evidence : float
     n_effective : float
         The number of parameters that the data determine.
-    factor : ndarray of shape (n_parameters, n_parameters)
-        The lower Cholesky factor of the posterior's precision.
+    posterior : Posterior
+    relevances : ndarray of shape (n_features,) or (1,)
+        The prior standard deviation of the weights of each input in units of its spread; 0 for a constant one.
+    loo_log_density : float
+    at_bound : bool
+        Whether the noise is as small as it may be.
+    is_constant : bool
+        Whether the data determine no more than a constant, and are none.
     """
 
     log_precisions: Array
     n_groups: int
     log_evidence: float
     n_effective: float
-    factor: Array
+    posterior: Posterior
+    relevances: Array
+    loo_log_density: float
+    at_bound: bool
+    is_constant: bool
 
     @property
     def prior_precision(self) -> Array:
@@ -266,28 +127,33 @@ class Evidence(NamedTuple):
         return np.exp(-self.log_precisions[self.n_groups :])
 
 
-def _evidence_at(point: Point, likelihood: MarginalLikelihood) -> Evidence:
-    n_groups, n_effective = likelihood.groups.n_groups, likelihood.n_effective(point)
-    return Evidence(point.log_precisions, n_groups, point.log_evidence, n_effective, point.factor)
-
-
-class EvidenceClimb(Solver):
+class EvidenceSearch(Solver):
     """Maximising the evidence in the form of a solver, whose objective's penalty has no effect.
 
     Parameters
     ----------
     grouping : {"evidence", "ard"}
-        One prior for all hidden weights, or one for those of each input.
+        Whether the precisions of the inputs are pooled.
+    solver : Solver or None
+        What fits the weights; None is what suits the size.
     log_precisions : ndarray or None
-        Those to start from, of an earlier fit; None tries a few fits at fixed penalties.
+        Those to start from, of an earlier fit.
+    fresh : bool
+        Whether the weights to start from are random.
     """
 
-    def __init__(self, grouping: str = "evidence", log_precisions: Array | None = None) -> None:
-        self.grouping, self.log_precisions = grouping, log_precisions
+    def __init__(
+        self,
+        grouping: str = "evidence",
+        solver: Solver | None = None,
+        log_precisions: Array | None = None,
+        fresh: bool = True,
+    ) -> None:
+        self.grouping, self.solver, self.log_precisions, self.fresh = grouping, solver, log_precisions, fresh
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return what must not change if a fit is to go on exactly."""
-        return {"grouping": self.grouping}
+        return {"grouping": self.grouping, "solver": None if self.solver is None else self.solver.get_params()}
 
     def minimize(
         self,
@@ -302,11 +168,250 @@ class EvidenceClimb(Solver):
         state: dict[str, Any] | None = None,
         keep_state: bool = False,
     ) -> OptimizeResult:
-        """Minimise -log p(y) per unit of sample weight; see `Solver.minimize`."""
-        likelihood = MarginalLikelihood(objective, GROUPINGS[self.grouping](objective.shape))
-        if state is None and self.log_precisions is not None and self.log_precisions.shape == likelihood.lower.shape:
-            state = {"log_precisions": self.log_precisions}
-        result = maximize_evidence(likelihood, theta, max_iter=max_iter, tol=tol, callback=callback, state=state)
-        result.evidence = _evidence_at(result.pop("point"), likelihood)
+        """Minimise -log p(y) per unit of sample weight; see `Solver.minimize`.
+
+        A round counts as idle whose gain of that is below 10 `tol`; where the weight is below 1000, as if it were 1000.
+        """
+        search = Search(self, objective, theta, tol, seed, state)
+        message, n_iter = search.message, 0
+        while not message and n_iter < max_iter:
+            try:
+                look = search.round(callback)
+                n_iter += 1
+                message = search.message
+                if callback is not None:
+                    callback(search.iteration(look))
+            except StopIteration:
+                message = message or "stopped by the callback"
+        best, state, evidence = self._found(search, theta.dtype)
+        result = OptimizeResult(
+            x=best.theta.astype(theta.dtype),
+            fun=-best.log_evidence / search.weight,
+            nit=n_iter,
+            success=bool(message),
+            message=message or OUT_OF_ITERATIONS,
+            state=state,
+        )
+        result.evidence = evidence
         result.fingerprint = objective.value(result.x)
         return result
+
+    def _found(self, search: "Search", dtype: Any) -> tuple["Best", dict[str, Any], Evidence]:
+        """Return the best of a search, or, where that has ended, a constant that is more probable."""
+        objective, best, state = search.objective, search.best, search.state
+        evidence = self.evidence(objective, best.theta.astype(dtype), best.log_precisions)
+        if not (search.message and state["fresh"]):
+            return best, state, evidence
+        constant = search.likelihood(None).constant()
+        if not constant.log_evidence > evidence.log_evidence:
+            return best, state, evidence
+        best = Best(constant.theta, constant.log_precisions, constant.log_evidence)
+        return best, state, self.evidence(objective, best.theta.astype(dtype), best.log_precisions)
+
+    def evidence(self, objective: Objective, theta: Array, log_precisions: Array) -> Evidence:
+        """Return what is to be said of the weights, with the matrix itself where that can be afforded once."""
+        likelihood = MarginalLikelihood(objective, Groups.of(objective.shape, self.grouping))
+        n_samples, shape, groups = objective.total_samples, objective.shape, likelihood.groups
+        exact = lm_seconds(n_samples, shape) <= AFFORDABLE_LOOK
+        look = likelihood.look(theta, log_precisions, exact=exact)
+        own = likelihood.has_noise  # of labels, it is another one that predicts
+        posterior = leverages = look.posterior if own else likelihood.posterior(theta, log_precisions, exact=exact)
+        if exact and n_samples * shape.n_outputs * shape.n_parameters**2 * OPERATION > AFFORDABLE_LEVERAGES:
+            leverages = likelihood.posterior(theta, log_precisions, exact=False)
+        noise = np.exp(log_precisions[groups.n_groups :])
+        inputs = slice(0, groups.n_inputs)
+        relevances = np.exp(0.5 * (likelihood.units - log_precisions)[inputs]) * likelihood.alive[inputs]
+        return Evidence(
+            log_precisions,
+            groups.n_groups,
+            look.log_evidence,
+            look.n_effective,
+            posterior,
+            relevances,
+            leave_one_out_density(objective, theta, leverages, noise),
+            likelihood.is_at_bound(log_precisions),
+            likelihood.is_constant(look),
+        )
+
+
+class Best(NamedTuple):
+    """The most probable weights and precisions of a search, and whether they make a constant."""
+
+    theta: Array
+    log_precisions: Array
+    log_evidence: float
+    is_constant: bool = False
+
+
+class Search:
+    """A search under way, all of which that changes is in `state`, plain data.
+
+    Parameters
+    ----------
+    method : EvidenceSearch
+    objective : Objective
+    theta : ndarray of shape (n_parameters,)
+        Where it begins.
+    tol : float
+    seed : int
+        Determines the part of the rows.
+    state : dict or None
+        The state of an earlier search to go on with.
+    """
+
+    def __init__(
+        self,
+        method: EvidenceSearch,
+        objective: Objective,
+        theta: Array,
+        tol: float,
+        seed: int,
+        state: dict[str, Any] | None,
+    ) -> None:
+        self.method, self.objective, self.tol, self.seed = method, objective, tol, seed
+        self.groups = Groups.of(objective.shape, method.grouping)
+        network = objective.shape, objective.loss, objective.activation
+        self.stages = make_stages(objective.total_samples, *network, method.solver)
+        if objective.n_samples == 0:  # the rows are elsewhere: there is no part of them here
+            self.stages = [stage for stage in self.stages if stage.n_rows is None]
+        self.weight = objective.weight_sum
+        self._likelihoods: dict[int | None, MarginalLikelihood] = {}
+        if state is None:
+            state = {"first": theta, "fresh": method.fresh, "stage": 0, "strength": 0, "winner": None, "message": ""}
+            known = method.log_precisions
+            if known is not None and len(known) == len(self.likelihood(None).lower):
+                state.update(stage=len(self.stages) - 1, strength=len(STRENGTHS) - 1)
+                state.update(self._begun(theta, known))
+            else:
+                state.update(stage=0 if method.fresh else len(self.stages) - 1)
+                state.update(self._begun(theta, self._start(state)))
+        self.state = dict(state)
+
+    @property
+    def stage(self) -> Stage:
+        """The present stage."""
+        return self.stages[self.state["stage"]]
+
+    @property
+    def is_last_stage(self) -> bool:
+        """Whether no other one follows."""
+        return self.state["stage"] + 1 == len(self.stages)
+
+    @property
+    def message(self) -> str:
+        """Why the search has ended; empty as long as it has not."""
+        return self.state["message"]
+
+    @property
+    def best(self) -> Best:
+        """The best of the present stage, or what it begins with."""
+        seen = [best for best in (self.state["best"], self.state["winner"]) if best is not None]
+        return (
+            Best(*max(seen, key=lambda best: best[2]))
+            if seen
+            else Best(self.state["theta"], self.state["log_precisions"], -np.inf)
+        )
+
+    def likelihood(self, n_rows: int | None) -> MarginalLikelihood:
+        """Return the likelihood of so many rows, or of all."""
+        if n_rows not in self._likelihoods:
+            objective = self.objective
+            if n_rows is not None:
+                rows = np.random.default_rng(self.seed).permutation(objective.n_samples)[:n_rows]
+                objective = objective.part(np.sort(rows))
+            self._likelihoods[n_rows] = MarginalLikelihood(objective, self.groups)
+        return self._likelihoods[n_rows]
+
+    def _start(self, state: dict[str, Any]) -> Array:
+        likelihood = self.likelihood(self.stages[state["stage"]].n_rows)
+        return likelihood.start(state["first"], STRENGTHS[state["strength"]])
+
+    @staticmethod
+    def _begun(theta: Array, log_precisions: Array) -> dict[str, Any]:
+        """Return what begins anew with a search or a stage."""
+        return {
+            "theta": theta,
+            "log_precisions": log_precisions,
+            "solver_state": None,
+            "best": None,
+            "goal": -np.inf,
+            "stale": 0,
+            "rounds": 0,
+        }
+
+    def round(self, callback: Callback | None) -> Look:
+        """Carry out a round and decide what comes next; if interrupted, let the callback see what was reached."""
+        state, stage = self.state, self.stage
+        likelihood = self.likelihood(stage.n_rows)
+        objective = likelihood.objective_at(state["log_precisions"])
+        reached = [state["theta"]]
+
+        def watch(iteration: OptimizeResult) -> None:
+            reached[0] = iteration.x
+
+        try:
+            theta, solver_state = self._fit(stage, objective, watch)
+        except KeyboardInterrupt:
+            if callback is not None and self.state["best"] is None:
+                look = likelihood.look(reached[0].copy(), state["log_precisions"], exact=False)
+                callback(self.iteration(look))
+            raise
+        look = likelihood.look(theta, state["log_precisions"], exact=stage.exact)
+        state.update(theta=theta, log_precisions=look.better, solver_state=solver_state, rounds=state["rounds"] + 1)
+        self._judge(look, likelihood)
+        return look
+
+    def _fit(self, stage: Stage, objective: Objective, watch: Callback) -> tuple[Array, dict[str, Any] | None]:
+        theta, solver_state = self.state["theta"], self.state["solver_state"]
+        if solver_state is not None:
+            solver_state = stage.solver.carried_over(solver_state, objective, theta)
+        result = stage.solver.minimize(
+            objective,
+            theta,
+            max_iter=stage.n_steps,
+            tol=INNER_TOL,
+            seed=self.seed,
+            callback=watch,
+            state=solver_state,
+            keep_state=True,
+        )
+        return result.x, result.state
+
+    def _judge(self, look: Look, likelihood: MarginalLikelihood) -> None:
+        """Take note of the evidence, and go on with the next strength or stage where this one is done."""
+        state, weight = self.state, likelihood.objective.weight_sum
+        if state["best"] is None or look.log_evidence > state["best"][2]:
+            constant = likelihood.is_constant(look)
+            state["best"] = look.theta, look.log_precisions, look.log_evidence, constant
+        least = GAIN * self.tol * max(weight, LEAST_WEIGHT) * (1.0 if self.is_last_stage else PASSING)
+        gained = look.log_evidence > state["goal"] + least
+        state["stale"] = 0 if gained else state["stale"] + 1
+        state["goal"] = max(state["goal"], look.log_evidence)
+        winner = state["winner"]
+        behind = winner is not None and look.log_evidence < winner[2] - HOPELESS and state["rounds"] >= TRIAL
+        if state["rounds"] < LEAST_ROUNDS or not (state["stale"] >= STALE or behind):
+            return
+        if winner is None or state["best"][2] > winner[2]:
+            state["winner"] = state["best"]
+        n_strengths = len(STRENGTHS) - (not state["winner"][3])
+        if state["stage"] == 0 and state["fresh"] and state["strength"] + 1 < n_strengths:
+            state["strength"] += 1
+            state.update(self._begun(state["first"], self._start(state)))
+        elif not self.is_last_stage:
+            theta, log_precisions, *_ = state["winner"]
+            state.update(self._begun(theta, log_precisions), stage=state["stage"] + 1, winner=None)
+        else:
+            state["best"] = state["winner"]
+            state["message"] = f"the log evidence has grown by less than {least:.2g} in {STALE} rounds"
+
+    def iteration(self, look: Look) -> OptimizeResult:
+        """Return what a callback is told."""
+        weight = self.likelihood(self.stage.n_rows).objective.weight_sum
+        method, objective, log_precisions = self.method, self.objective, look.log_precisions
+        return OptimizeResult(
+            x=look.theta,
+            fun=-look.log_evidence / weight,
+            get_state=self.state.copy,
+            extra={"log_precisions": log_precisions},
+            get_evidence=partial(method.evidence, objective, look.theta, log_precisions),
+        )

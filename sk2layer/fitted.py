@@ -1,7 +1,9 @@
 """What does a fit leave in an estimator: the attributes, and what predicts with them."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, Self
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -14,9 +16,29 @@ from .network import Weights, pack, predict_in_threads
 from .penalty import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
 from .persistence import Portable
 from .scaling import RunningScaling, Scaling
+from .seen_rows import SeenRows
 from .solvers import Solver
 from .training import FitState, Outcome, Problem, Stream
 from .uncertainty import FittedPosterior, Mixture
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def all_or_nothing(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Make a method that fits leave the estimator as it was, in all attributes, if it raises."""
+
+    @wraps(method)
+    def fit(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(Callable[Concatenate[Any, P], T], fit)
 
 
 class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
@@ -50,15 +72,15 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         solver: Solver,
         targets: Targets,
         running: RunningScaling,
-        seed: int,
+        seen: SeenRows | None,
     ) -> None:
-        """Keep what came of a fit."""
+        """Keep what came of a fit; `seen` is what batches that follow need to know of its rows."""
         self._store(outcome, problem, solver, targets)
         self._stream: Stream | None = None
-        if solver.supports_partial_fit:
-            theta, monitor = pack(outcome.weights(problem.shape)).astype(problem.dtype), outcome.monitor
-            weight = problem.train.total_weight
-            self._stream = Stream(running, problem.scaling, weight, theta, type(solver), None, monitor, seed)
+        if seen is not None:
+            theta, state, seed = pack(outcome.weights(problem.shape)), outcome.solver_state, outcome.run_seed
+            theta = theta.astype(problem.dtype)
+            self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
 
     def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
         """Set the fitted attributes, all of them, when nothing can fail any more."""
@@ -70,6 +92,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         self.n_iter_ = len(self.loss_curve_)
         self.out_activation_ = problem.loss.out_activation
         self.alpha_: float | Array = self._alpha()
+        self.penalty_ = "constant" if isinstance(self.alpha, str) else "given"
         for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
             delattr(self, name)  # of an earlier fit
         for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
@@ -89,20 +112,24 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
 
     def _raw_prediction(self, X: Any) -> Array:
         """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
-        check_is_fitted(self, "coefs_")  # n_features_in_ is there after a fit that failed, too
+        check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
         return predict_in_threads(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation], self.n_jobs)
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self)
         if self._posterior is None:
             raise ValueError(
-                'The variance of predictions needs a fit with alpha="evidence" or "ard" ("auto" is "evidence" where '
-                f"that can be afforded). Got alpha={self.alpha!r}, and the constant penalty {self.alpha_:g} was used."
+                'The variance of predictions needs a fit by evidence: alpha="evidence" or "ard", or "auto" with '
+                f'solver "auto", "lbfgs" or "lm" and without early stopping. Got alpha={self.alpha!r}, and the '
+                f"penalty {self.alpha_:g} was used."
             )
         return self._posterior.covariance(check_rows(self, X, reset=False))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

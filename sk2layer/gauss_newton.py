@@ -19,9 +19,9 @@ So the matrix need not be formed from these rows:
     hidden, output     sum_i  (x_f v_a) a_b                 with v = g'(z1) * (W2 L)_o, for each output o
 
 By symmetry only pairs f <= g and a <= b are needed: (d + 1) (d + 2) h (h + 1) / 2 operations a sample for the largest
-part, half of what the symmetric product of the rows takes (`syrk`). For a narrow layer the rows themselves are cheaper:
-`choose_form` decides by measured costs. The remainder costs little beside it, since a hidden unit's weights meet only
-each other and its own output weights:
+part, half of what the symmetric product of the rows takes (`syrk`). For a narrow layer the rows themselves are cheaper,
+and no pairs of inputs are formed: `choose_form` decides by measured costs. The remainder costs little beside it, as a
+hidden unit's weights meet only each other and its own output weights:
 
     hidden, hidden     sum_i  (x_f x_g) g''(z1_a) (W2 delta)_a      for the same unit a
     hidden, output     sum_i  x_f g'(z1_a) delta_o                  for the same unit a
@@ -43,46 +43,51 @@ from numpy.typing import NDArray
 from ._typing import Array
 from .network import Shape
 
-PAIR_COLUMNS = 512
-"""Samples for which products of pairs are formed at a time, so that they are still in cache when they are used."""
+PAIR_COLUMNS, LEAST_COLUMNS, PAIR_BYTES = 512, 8, 2**22
+"""Samples for which products of pairs are formed at a time, so that they are still in cache when they are used; fewer,
+down to the least, where so many would take more memory than this."""
 
 ROW_COLUMNS = 256
 """The same for rows of the Jacobian, of which there are more."""
 
 
-class Inputs(NamedTuple):
+class Inputs:
     """A block of n rows of X, ready for sums: it does not change with the weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        The rows.
+    keep : bool
+        Whether the products of pairs are kept once they have been formed.
 
     Attributes
     ----------
     columns : ndarray of shape (d + 1, n)
         The inputs and a row of ones.
-    pairs : list of ndarray of shape ((d + 1) (d + 2) / 2, up to PAIR_COLUMNS)
-        Their `pairs`, part by part.
     """
 
-    columns: Array
-    pairs: list[Array]
-
-    @classmethod
-    def of(cls, X: Array) -> "Inputs":
-        """Return them for rows of shape (n, d)."""
-        columns = with_ones(X)
-        parts = range(0, X.shape[0], PAIR_COLUMNS)
-        return cls(columns, [pairs(columns[:, start : start + PAIR_COLUMNS]) for start in parts])
+    def __init__(self, X: Array, *, keep: bool) -> None:
+        self.columns, self._keep = with_ones(X), keep
+        self._kept: dict[int, Array] = {}
 
     @staticmethod
     def width(n_features: int) -> int:
-        """Return the number of elements for each row."""
+        """Return the number of elements for each row, with those of the pairs."""
         return (n_features + 1) * (n_features + 4) // 2
 
     def parts(self) -> Iterator[tuple[slice, Array]]:
-        """Yield the columns of each part, and the pairs there."""
-        start = 0
-        for part in self.pairs:
-            stop = start + part.shape[1]
-            yield slice(start, stop), part
-            start = stop
+        """Yield some columns after the other, and their `pairs`, shape ((d + 1) (d + 2) / 2, n_columns)."""
+        (d, n), itemsize = self.columns.shape, self.columns.itemsize
+        size = min(max(PAIR_BYTES // (itemsize * d * (d + 1) // 2), LEAST_COLUMNS), PAIR_COLUMNS)
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            products = self._kept.get(start)
+            if products is None:
+                products = pairs(self.columns[:, part])
+            if self._keep:
+                self._kept[start] = products
+            yield part, products
 
 
 class Block(NamedTuple):
@@ -164,9 +169,7 @@ class CurvatureSum(ABC):
         for o, delta in enumerate(block.delta):
             self._own[o] += (block.slopes * delta) @ block.inputs.columns.T
         if exact:
-            bends = block.bends * (block.W2 @ block.delta)
-            for part, input_pairs in block.inputs.parts():
-                self._add_product(self._bends, bends[:, part], input_pairs)
+            self._add_bends(block.inputs, block.bends * (block.W2 @ block.delta))
 
     def merge(self, other: "CurvatureSum") -> Self:
         """Add the sums over other rows."""
@@ -201,6 +204,10 @@ class CurvatureSum(ABC):
     @abstractmethod
     def _add(self, block: Block) -> None:
         """Add a block of rows to `self.sums`."""
+
+    @abstractmethod
+    def _add_bends(self, inputs: Inputs, bends: Array) -> None:
+        """Add sum_i x_f x_g bend_a of a block of rows to `self._bends`."""
 
     @cached_property
     @abstractmethod
@@ -253,6 +260,13 @@ class RowSum(CurvatureSum):
                 rows = self._rows(block, hidden_row, m, part)
                 self._add_product(self._matrix, rows, rows)  # for which NumPy takes BLAS's symmetric product
 
+    def _add_bends(self, inputs: Inputs, bends: Array) -> None:
+        columns = inputs.columns
+        upper = np.triu_indices(len(columns))
+        for a, bend in enumerate(bends):
+            products = np.matmul(columns * bend, columns.T, out=self._buffer("bends", len(columns), len(columns)))
+            self._bends[a] += products[upper]
+
     def _rows(self, block: Block, hidden_row: Array, m: int, part: slice) -> Array:
         (d, h, k), inputs, hidden = self.shape, block.inputs.columns[:, part], block.hidden[:, part]
         n = inputs.shape[1]
@@ -289,6 +303,10 @@ class PairSum(CurvatureSum):
             self._add_cross(o, block.inputs.columns, block.slopes * (block.W2 @ curvature), block.hidden)
             for p in range(o + 1):
                 self._output[o, p] += (block.hidden * curvature[p]) @ block.hidden.T
+
+    def _add_bends(self, inputs: Inputs, bends: Array) -> None:
+        for part, input_pairs in inputs.parts():
+            self._add_product(self._bends, bends[:, part], input_pairs)
 
     def _add_hidden(self, hidden_rows: list[Array], input_pairs: Array) -> None:
         hidden = self._buffer("pairs", self._hidden.shape[1], input_pairs.shape[1])
@@ -372,11 +390,22 @@ def _pair_index(m: int) -> NDArray[np.intp]:
 
 
 def choose_form(shape: Shape) -> type[RowSum] | type[PairSum]:
-    """Return the form that costs less per sample, by operations and passes at measured rates (relative units)."""
+    """Return the form that costs less per sample."""
+    rows, products = _costs(shape)
+    return RowSum if rows < products else PairSum
+
+
+def operations_per_row(shape: Shape) -> float:
+    """Return what a sample costs in the form that costs less, in operations within a matrix product."""
+    return min(_costs(shape))
+
+
+def _costs(shape: Shape) -> tuple[float, float]:
+    """Return the operations and passes per sample of `RowSum` and `PairSum`, those for the Hessian included."""
     d, h, k = shape
     p, n_x, n_h = shape.n_parameters, (d + 1) * (d + 2) // 2, h * (h + 1) // 2
     per_element = 50.0  # a pass over an element costs about as much as 50 operations within a matrix product
-    rows = k * (p * p + per_element * p)
-    products = 2 * n_x * n_h + 4 * k * (d + 1) * h * (h + 1) + k * (k + 1) * h * h / 2
-    passes = per_element * (k * n_h + k * (d + 1) * h)
-    return RowSum if rows < products + passes else PairSum
+    rows = k * (p * p + per_element * p) + 2 * h * (d + 1) ** 2
+    products = 2 * n_x * (n_h + h) + 4 * k * (d + 1) * h * (h + 1) + k * (k + 1) * h * h / 2
+    passes = per_element * (n_x + k * n_h + k * (d + 1) * h)
+    return rows, products + passes

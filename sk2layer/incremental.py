@@ -2,16 +2,19 @@
 
 import copy
 import sys
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 
 from .base import BaseTwoLayer
-from .data import draw_seed
+from .data import Data, draw_seed
+from .fitted import all_or_nothing
 from .monitor import Monitor
 from .network import Shape, pack
 from .scaling import RunningScaling, rescale
-from .training import FitSettings, Stream, run
+from .seen_rows import SeenRows
+from .training import FitSettings, Stream, run, seeds_of_starts
 
 
 def takes_batches(estimator: BaseTwoLayer) -> bool:
@@ -26,39 +29,58 @@ class IncrementalTwoLayer(BaseTwoLayer):
 
     The means and spreads that standardise the data are those of all batches so far; when they move, the weights are
     converted, so that the network stays the function it was. The penalty is scaled to the share of a batch in all data
-    seen, so that one pass over a data set in batches is about one epoch of its fit.
+    seen, of which rows that come again are a part once, so that one pass over a data set in batches is about one epoch
+    of its fit.
     """
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+    @all_or_nothing
+    def _partial_fit(
+        self, X: Any, y: Any, sample_weight: Any, n_samples_total: float | None, classes: Any = None
+    ) -> Self:
         """Take one epoch over a batch."""
         self._check_parameters(X)
-        if self.restarts == "average" and self.n_init > 1:
-            raise ValueError(f"n_init must be 1 for partial_fit with restarts='average'. Got {self.n_init}.")
+        self._check_batch_parameters()
         stream: Stream | None = getattr(self, "_stream", None)
         targets, data = self._check_training_data(X, y, sample_weight, classes=classes, again=stream is not None)
         shape = Shape(data.X.shape[1], int(self.hidden_units), targets.n_outputs)
         running = RunningScaling() if stream is None else copy.deepcopy(stream.running)
         scaling = self._take_in(running, data, shape, targets)
-        weight = data.total_weight
-        weight_seen = weight + (0.0 if stream is None else stream.weight_seen)
-        problem = self._make_problem(data, None, scaling, shape, targets, self._alpha() * weight / weight_seen)
+        seen = data.seen() if stream is None else stream.seen.merge(data.seen())
+        alpha = self._alpha() * _share_of_batch(data, seen, n_samples_total)
+        problem = self._make_problem(data, None, scaling, shape, targets, alpha)
         solver = self._make_solver(data, shape, targets)
         settings = FitSettings(solver, max_iter=1, tol=0.0, patience=sys.maxsize, keep_state=True)
+        monitor = Monitor(print_every=int(self.verbose), title=type(self).__name__)
         if stream is None:
-            seed, state = draw_seed(self.random_state), None
+            (seed,), state = seeds_of_starts(draw_seed(self.random_state), 1), None
             theta = problem.start(None, seed)
         else:
             self._previous_weights(shape)
             seed, state = stream.seed, stream.solver_state if type(solver) is stream.solver_type else None
             weights = rescale(shape.unpack(stream.theta.astype(np.float64)), stream.scaling, scaling)
             theta = pack(weights).astype(problem.dtype)
-        monitor = Monitor(print_every=int(self.verbose), title=type(self).__name__)
-        monitor.loss_curve = [] if stream is None else list(stream.monitor.loss_curve)
+            monitor.loss_curve = list(self.loss_curve_)
         outcome = run(problem, settings, theta, monitor, state, seed, seed)
         if outcome.interrupted:
             raise KeyboardInterrupt  # ends the loop over batches; the estimator is as it was before this one
         self._store(outcome, problem, solver, targets)
-        solver_state = None if outcome.state is None else outcome.state.solver_state
-        theta = outcome.theta
-        self._stream = Stream(running, scaling, weight_seen, theta, type(solver), solver_state, monitor, seed)
+        self._stream = Stream(running, scaling, seen, outcome.theta, type(solver), outcome.solver_state, seed)
         return self
+
+    def _check_batch_parameters(self) -> None:
+        """Raise ValueError where a parameter asks for what one batch cannot give."""
+        for name, needed in {"early_stopping": False, "n_init": 1}.items():
+            if getattr(self, name) != needed:
+                raise ValueError(f"{name} must be {needed} for partial_fit. Got {getattr(self, name)}.")
+
+
+def _share_of_batch(data: Data, seen: SeenRows, n_samples_total: float | None) -> float:
+    """Return how much of all data a batch is: of those that are said to be there, or of the distinct rows seen."""
+    if n_samples_total is None:
+        return data.total_weight / seen.distinct_weight
+    if not (isinstance(n_samples_total, Real) and n_samples_total >= data.total_weight):
+        raise ValueError(
+            f"n_samples_total must be a number of at least the samples of this batch, {data.total_weight:g}. "
+            f"Got {n_samples_total!r}."
+        )
+    return data.total_weight / float(n_samples_total)

@@ -9,7 +9,7 @@ classification.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import expit, logit, logsumexp
 
 from ._typing import Array
 
@@ -40,8 +40,8 @@ class Loss(ABC):
         """Overwrite raw predictions by predictions (means or probabilities) and return them."""
 
     @abstractmethod
-    def curvature_product(self, Z: Array, R: Array) -> Array:
-        """Return the curvature of each sample times its row of R, shape (n_samples, n_outputs); uses up `Z`."""
+    def link(self, p: Array) -> Array:
+        """Return raw predictions of which `inverse_link` makes these, shape (n_outputs,)."""
 
     @abstractmethod
     def curvature_factor(self, Z: Array) -> Array:
@@ -82,9 +82,9 @@ class HalfSquaredError(Loss):
         """Return Z as it is."""
         return Z
 
-    def curvature_product(self, Z: Array, R: Array) -> Array:
-        """Return R as it is."""
-        return R
+    def link(self, p: Array) -> Array:
+        """Return p as it is."""
+        return p
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return the identity: the curvature is constant."""
@@ -105,9 +105,9 @@ class BinaryLogLoss(Loss):
         """Overwrite Z with sigmoid(Z)."""
         return expit(Z, out=Z)
 
-    def curvature_product(self, Z: Array, R: Array) -> Array:
-        """Return p (1 - p) R."""
-        return expit(-Z) * expit(Z) * R
+    def link(self, p: Array) -> Array:
+        """Return the log odds."""
+        return logit(p)
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return the root of p (1 - p) for each output, as diagonal matrices."""
@@ -131,13 +131,45 @@ class MultinomialLogLoss(Loss):
         Z /= Z.sum(axis=1, keepdims=True)
         return Z
 
-    def curvature_product(self, Z: Array, R: Array) -> Array:
-        """Return (diag(p) - p p.T) R."""
-        p = self.inverse_link(Z)
-        return p * (R - np.einsum("ij,ij->i", p, R)[:, np.newaxis])
+    def link(self, p: Array) -> Array:
+        """Return the logarithms, whose mean is made 0."""
+        return np.log(p) - np.log(p).mean()
 
     def curvature_factor(self, Z: Array) -> Array:
         """Return diag(q) - p q.T with q = sqrt(p), whose square is diag(p) - p p.T, since q.T q = 1."""
         p = self.inverse_link(Z.copy())
         root = np.sqrt(p)
         return np.eye(Z.shape[1], dtype=Z.dtype) * root[:, np.newaxis] - p[:, :, np.newaxis] * root[:, np.newaxis]
+
+
+class ScaledSquaredError(HalfSquaredError):
+    """l = 1/2 sum_k precision_k (z_k - y_k)^2: squared errors in units of the noise of each output.
+
+    Parameters
+    ----------
+    precision : ndarray of shape (n_outputs,)
+        The reciprocal of each output's noise variance.
+    """
+
+    def __init__(self, precision: Array) -> None:
+        self.precision = precision
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return half the squared error of each sample in units of the noise."""
+        return 0.5 * (Z - Y) ** 2 @ self.precision
+
+    losses_and_delta = Loss.losses_and_delta  # here the delta is not the error
+
+    def delta(self, Y: Array, Z: Array) -> Array:
+        """Overwrite raw predictions by the residuals times the precision and return it."""
+        delta = super().delta(Y, Z)
+        delta *= self.precision
+        return delta
+
+    def curvature_product(self, Z: Array, R: Array) -> Array:
+        """Return R times the precision."""
+        return R * self.precision
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return the root of the precision of each output, as diagonal matrices."""
+        return super().curvature_factor(Z) * np.sqrt(self.precision)

@@ -1,221 +1,201 @@
-"""How probable are the data under priors of given strength: the log evidence of a network, and its gradient.
+"""How probable are the data under priors and noise of given strength, and which would be better: the log evidence.
 
-Every group g of weights has a Gaussian prior of precision tau_g, and every output o of a regression Gaussian noise of
-precision beta_o; the log evidence is `posterior.log_evidence` with the constants of the likelihood. It is a function of
-the weights, too, because A moves with them. Its gradient is
+Every output o of a regression has Gaussian noise of precision beta_o; with the priors of `priors` and the posterior of
+`posterior`, at weights theta that minimise E = sum_o beta_o loss_o + 1/2 sum_j prior_j theta_j^2,
 
-    d / d log tau_g  = 1/2 (gamma_g - tau_g |theta_g|^2),      gamma_g = n_g - tau_g tr_g(A^-1)
-    d / d log beta_o = 1/2 (N - gamma_o) - beta_o loss_o,      gamma_o = tr(A^-1 beta_o sum_i w_i J_io.T J_io)
-    d / d theta      = -dE / dtheta - 1/2 d log |A| / dtheta
+    log p(y) = -E + W / 2 sum_o log(beta_o / 2 pi) + 1/2 sum_j log prior_j - 1/2 log |A|
 
-MacKay's fixed point (1992) sets the first two to zero and minimises E: it leaves out the last term, and therefore does
-not climb the evidence. With it, the function is the evidence lower bound of the network linearised at theta, under its
-best Gaussian posterior, so that raising it in weights and precisions together is variational inference. For that, A
-has the curvature of a quadratic bound of the loss, which for squared error is the loss's own (`bounds`).
+and MacKay's fixed point (1992) is, besides that of the priors,
 
-The output biases have a flat prior. They are as many for every number of hidden units, so that this does not bias
-comparisons; the hidden biases are not, and theirs is proper.
+    beta_o = (W - gamma_o) / (2 loss_o)
+
+with gamma_o the parameters that output o determines and W the total weight. All priors are proper, so that the log
+evidence of labels is at most the log probability of the labels at theta, and never above 0.
+
+What is a small or a large precision depends on the units of inputs and targets: bounds, and the strengths that a search
+begins with, are relative to their variances.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._typing import Array
 from .bounds import bounded
-from .network import Shape
+from .kronecker import KroneckerPosterior, KroneckerSum
+from .losses import Loss, ScaledSquaredError
 from .objective import Objective
-from .posterior import cholesky, inverse, log_evidence
-from .response import Response, response
+from .posterior import ExactPosterior, Posterior, log_evidence
+from .priors import LONGEST_STEP, PRECISIONS, Groups
 
-PRIOR_PRECISIONS = (1e-4, 1e6)
-"""Bounds of tau, for standardised data: weights of 100 are not penalised, those beyond a thousandth are pruned."""
+NOISE_PRECISIONS = (1e-2, 1e8)
+"""Bounds of beta, relative to the variance of the targets: noise of 1e-4 of their spread counts as none. The condition
+of A is about W beta, and beyond that what the data determine cannot be told from rounding."""
 
-NOISE_PRECISIONS = (1e-2, 1e4)
-"""Bounds of beta, for standardised targets: noise of a hundredth of their spread counts as none. Where the data can be
-interpolated, the condition of A is about n_samples * beta, and what they hardly determine loses as many digits."""
+LEAST_SHARE = 1e-6  # of a class, for its log odds to be finite
 
+NEARLY_NONE = 0.5  # parameters that the data determine beyond a constant
 
-class Groups(NamedTuple):
-    """Which prior each parameter has: the number of its group, or -1 for the flat prior of the output biases."""
-
-    number: NDArray[np.intp]
-    n_groups: int
-
-    @classmethod
-    def by_layer(cls, shape: Shape) -> "Groups":
-        """Return the groups hidden weights, hidden biases and output weights."""
-        return cls._of(shape, np.zeros(shape.n_features, np.intp))
-
-    @classmethod
-    def by_input(cls, shape: Shape) -> "Groups":
-        """Return a group for the weights of each input, then hidden biases and output weights."""
-        return cls._of(shape, np.arange(shape.n_features))
-
-    @classmethod
-    def _of(cls, shape: Shape, inputs: Array | NDArray[np.intp]) -> "Groups":
-        number = np.full(shape.n_parameters, -1.0)
-        W1, b1, W2, _ = shape.unpack(number)
-        n_inputs = int(inputs.max()) + 1
-        W1[:], b1[:], W2[:] = inputs[:, np.newaxis], n_inputs, n_inputs + 1
-        return cls(number.astype(np.intp), n_inputs + 2)
-
-    def sums(self, values: Array) -> Array:
-        """Return the sum over each group of a value per parameter, shape (n_groups,)."""
-        return np.bincount(self.number + 1, values, minlength=self.n_groups + 1)[1:].astype(np.float64)
-
-    def spread(self, values: Array) -> Array:
-        """Return the group's value for each parameter, 0 where the prior is flat."""
-        return np.append(values, 0.0)[self.number]
+BIAS_PRECISIONS = {True: 1e-4, False: 1e-2}
+"""The prior of output biases where there is noise, in units of the targets: a hundred of their spreads; and of labels,
+whose log odds are then within a few tens."""
 
 
-class Point(NamedTuple):
-    """The evidence at weights and precisions.
+def check_finite(value: float | Array) -> None:
+    """Raise ValueError where the evidence has left the range of floating-point numbers."""
+    if not np.isfinite(value).all():
+        raise ValueError(
+            "The evidence of the penalty is not a finite number: X or y are too large or too small. "
+            "Set standardize=True, or alpha to a number."
+        )
+
+
+class Look(NamedTuple):
+    """What was seen at weights and precisions.
 
     Attributes
     ----------
     theta : ndarray of shape (n_parameters,)
-    log_precisions : ndarray of shape (n_groups,) or (n_groups + n_outputs,)
+    log_precisions : ndarray of shape (n_groups,) or (n_groups + k,)
         Of the priors, then of the noise if there is any.
-    objective : Objective
-        The objective that has these precisions: its value is E per unit of weight.
     log_evidence : float
-    energy : float
-        E.
-    gradient : ndarray of shape (n_parameters,)
-        Of E.
-    precision, factor : ndarray of shape (n_parameters, n_parameters)
-        A, and its lower Cholesky factor.
+    n_effective : float
+        The number of parameters that the data determine.
+    posterior : Posterior
+    better : ndarray like `log_precisions`
+        The log precisions that the fixed point says would be better.
     """
 
     theta: Array
     log_precisions: Array
-    objective: Objective
     log_evidence: float
-    energy: float
-    gradient: Array
-    precision: Array
-    factor: Array
-
-
-class Slope(NamedTuple):
-    """The gradient of the log evidence, and what it says of the precisions.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (n_parameters,)
-    log_precisions : ndarray like `Point.log_precisions`
-    counts : ndarray like `Point.log_precisions`
-        gamma_g / 2 and (N - gamma_o) / 2: what the sums of squares are set to by MacKay's fixed point.
-    """
-
-    theta: Array
-    log_precisions: Array
-    counts: Array
+    n_effective: float
+    posterior: Posterior
+    better: Array
 
 
 class MarginalLikelihood:
-    """The log evidence as a function of weights and precisions.
+    """The log evidence of a network on given data.
 
     Parameters
     ----------
     objective : Objective
-        Data, network and loss, in float64; its penalty is not used.
+        Data, network and loss; its penalty is not used.
     groups : Groups
         Which prior each weight has.
     """
 
     def __init__(self, objective: Objective, groups: Groups) -> None:
         self.objective, self.groups = objective, groups
-        self.n_noise = objective.shape.n_outputs if objective.loss.has_noise else 0
-        bounds = np.log([PRIOR_PRECISIONS] * groups.n_groups + [NOISE_PRECISIONS] * self.n_noise)
-        self.lower, self.upper = bounds.T
-        self._last: tuple[Any, Any] = (None, None)
+        self.has_noise = objective.loss.has_noise
+        self.n_noise = objective.shape.n_outputs if self.has_noise else 0
+        x, y = objective.input_moments.variances()
+        check_finite(np.append(x, y))
+        self.targets_vary = y > 0.0
+        self.n_constants = objective.shape.n_outputs - objective.loss.shift_invariant
+        y = np.where(y > 0.0, y, 1.0) if self.has_noise else np.ones(1)
+        inputs = x if len(x) == groups.n_inputs else np.array([x.mean()])
+        self.alive = np.append(inputs > 0.0, [True, True])
+        inputs = np.where(inputs > 0.0, inputs, 1.0)
+        units = np.concatenate([np.log(inputs), [0.0, -np.log(y).mean()], -np.log(y[: self.n_noise])])
+        self.units, self.bias_precision = units, BIAS_PRECISIONS[self.has_noise] / float(y.max())
+        bounds = np.log([PRECISIONS] * groups.n_groups + [NOISE_PRECISIONS] * self.n_noise)
+        self.lower, self.upper = bounds.T + units
+        with np.errstate(over="ignore"):
+            check_finite(np.exp(self.upper))
 
-    def precisions(self, log_precisions: Array) -> tuple[Array, Array]:
-        """Return those of the priors and those of the noise."""
+    def split(self, log_precisions: Array) -> tuple[Array, Array]:
+        """Return the precision of each parameter's prior, shape (n_parameters,), and those of the noise."""
         precisions = np.exp(log_precisions)
-        return precisions[: self.groups.n_groups], precisions[self.groups.n_groups :]
+        n = self.groups.n_groups
+        return self.groups.spread(precisions[:n], self.bias_precision), precisions[n:]
+
+    def start(self, theta: Array, strength: float) -> Array:
+        """Return log precisions of which the priors are so strong beside the weights of a random start.
+
+        Its output weights say nothing: they are small. Those of the inputs are alike in their units.
+        """
+        groups, log_units = self.groups, self.units[: self.groups.n_groups]
+        n = np.maximum(groups.sums(np.ones(len(theta))), 1.0)
+        squares = groups.sums(theta**2) / n * np.exp(log_units)
+        alive = np.flatnonzero(self.alive[: groups.n_inputs])
+        squares[: groups.n_inputs] = squares[alive].mean() if len(alive) else 1.0
+        least = np.append(np.full(len(n) - 1, 0.03), 0.1) * min(1.0, 10.0 * strength)
+        relative = np.maximum(strength / np.maximum(squares, 1e-3), least)
+        relative[-1] = max(2.5 * strength, least[-1])
+        return np.concatenate([np.log(relative), np.zeros(self.n_noise)]) + self.units
+
+    def constant(self) -> Look:
+        """Return what is seen at the best constant, with all other weights 0 under priors that leave them nowhere."""
+        objective, log_precisions = self.objective, self.upper.copy()
+        theta, means = np.zeros(objective.n_parameters), objective.input_moments.targets[0]
+        b2 = objective.shape.unpack(theta).b2
+        if self.has_noise:
+            b2[:], log_precisions[self.groups.n_groups :] = means, self.units[self.groups.n_groups :]
+        else:
+            b2[:] = objective.loss.link(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE))
+        return self.look(theta, log_precisions, exact=False)
 
     def objective_at(self, log_precisions: Array) -> Objective:
-        """Return the objective that has these precisions."""
-        prior, noise = self.precisions(log_precisions)
-        return self.objective.with_prior(self.groups.spread(prior), bounded(self.objective.loss, noise))
+        """Return the objective that has these precisions: its value is E per unit of weight and mean precision."""
+        prior, noise = self.split(log_precisions)
+        return self.objective.with_prior(prior / self._scale(noise), self._loss(noise))
 
-    def at(self, theta: Array, log_precisions: Array) -> Point | None:
-        """Return the evidence there, or None where it is not a finite number."""
-        objective, noise = self.objective_at(log_precisions), self.precisions(log_precisions)[1]
-        scale = float(noise[0]) if self.n_noise == 1 else 1.0
-        loss, gradient, precision = self._likelihood(theta, noise if self.n_noise > 1 else np.ones(self.n_noise))
-        penalty, weight = objective.penalty, objective.weight_sum
-        energy = scale * loss + 0.5 * float(penalty @ theta**2)
-        precision = scale * precision
-        precision.flat[:: len(theta) + 1] += penalty
-        factor = cholesky(precision) if np.isfinite(energy) and np.isfinite(precision).all() else None
-        if factor is None:
-            return None
-        constants = 0.5 * weight * float((log_precisions[self.groups.n_groups :] - np.log(2.0 * np.pi)).sum())
-        value = log_evidence(energy, penalty, factor) + constants
-        gradient = scale * gradient + penalty * theta
-        return Point(theta, log_precisions, objective, value, energy, gradient, precision, factor)
+    def _scale(self, noise: Array) -> float:
+        return float(np.exp(np.log(noise).mean())) if len(noise) else 1.0
 
-    def _likelihood(self, theta: Array, noise: Array) -> tuple[float, Array, Array]:
-        """Return the sum of losses, its gradient and its Gauss-Newton matrix; those last asked for are remembered."""
-        key = theta.tobytes(), noise.tobytes()
-        if self._last[0] != key:
-            objective = self.objective.with_prior(np.zeros(len(theta)), bounded(self.objective.loss, noise))
-            weight, (loss, gradient, matrix) = objective.weight_sum, objective.gauss_newton(theta)
-            matrix *= weight
-            if objective.loss.shift_invariant:
-                # Equal shifts of all output biases change nothing, so nor does a unit prior on them; A has its inverse.
-                k = objective.shape.n_outputs
-                matrix[-k:, -k:] += 1.0 / k
-            self._last = key, (weight * loss, weight * gradient, matrix)
-        return self._last[1]
+    def _loss(self, noise: Array) -> Loss:
+        return ScaledSquaredError(noise / self._scale(noise)) if len(noise) > 1 else self.objective.loss
 
-    def finite_at(self, theta: Array, log_precisions: Array) -> Point:
-        """Return the evidence there, or raise ValueError where it is not a finite number."""
-        point = self.at(theta, log_precisions)
-        if point is None:
-            raise ValueError(
-                "The evidence of the penalty is not a finite number: X or y are too large. "
-                "Set standardize=True, or alpha to a number."
-            )
-        return point
+    def posterior(self, theta: Array, log_precisions: Array, *, exact: bool) -> Posterior:
+        """Return the posterior to predict with: that of labels has the curvature of a bound (`bounds`)."""
+        objective = self.objective
+        if not self.has_noise:
+            objective = objective.with_prior(np.zeros(len(theta)), bounded(objective.loss))
+        prior, noise = self.split(log_precisions)
+        factored = self._factored(objective, objective.kronecker_sum(theta), prior, noise)
+        return (self._exact(objective, theta, prior, noise) if exact else None) or factored
 
-    def slope(self, point: Point) -> Slope:
-        """Return the gradient at a point."""
-        covariance = inverse(point.factor)
-        answer = response(point.objective, point.theta, covariance)
-        counts, squares = self._balance(point, covariance, answer)
-        return Slope(-point.gradient - 0.5 * answer.gradient, counts - squares, counts)
+    def look(self, theta: Array, log_precisions: Array, *, exact: bool) -> Look:
+        """Return what is seen there, with the matrix itself (`exact`) or its Kronecker-factored form."""
+        objective, weight, n = self.objective, self.objective.weight_sum, self.groups.n_groups
+        prior, noise = self.split(log_precisions)
+        sums, theta = objective.kronecker_sum(theta), theta.astype(np.float64)
+        factored = self._factored(objective, sums, prior, noise)
+        posterior = (self._exact(objective, theta, prior, noise) if exact else None) or factored
+        variances, losses = posterior.variances(), weight * sums.losses
+        energy = float(np.sum(noise * losses if self.has_noise else losses)) + 0.5 * float(prior @ theta**2)
+        value = log_evidence(energy, prior, posterior) + 0.5 * weight * float(np.log(noise / (2.0 * np.pi)).sum())
+        check_finite(value)
+        counts = np.maximum(self.groups.sums(1.0 - prior * variances), 1e-10) * self.alive
+        n_effective = len(theta) - float(prior @ variances)
+        units = self.units[:n]
+        squares = self.groups.sums(theta**2) * np.exp(units)
+        better = units + self.groups.fixed_point(log_precisions[:n] - units, counts, squares)
+        if self.has_noise:
+            determined = factored.determined(sums, noise, weight)
+            determined *= n_effective / max(determined.sum(), 1e-300)
+            ratio = np.maximum(weight - determined, 1e-6 * weight) / np.maximum(2.0 * losses * noise, 1e-300)
+            better = np.append(better, np.log(noise) + np.clip(np.log(ratio), -LONGEST_STEP, LONGEST_STEP))
+        return Look(theta, log_precisions, value, n_effective, posterior, np.clip(better, self.lower, self.upper))
 
-    def balance(self, point: Point) -> tuple[Array, Array]:
-        """Return what MacKay's fixed point sets equal, half the counts and half the sums of squares of each precision.
+    def is_constant(self, look: Look) -> bool:
+        """Return whether the data determine no more than a constant, and are none."""
+        return bool(self.targets_vary.any() and look.n_effective < self.n_constants + NEARLY_NONE)
 
-        These are gamma_g / 2 and tau_g |theta_g|^2 / 2 of the priors, (N - gamma_o) / 2 and beta_o loss_o of the noise.
-        """
-        covariance = inverse(point.factor)
-        if self.n_noise == 1:  # what the data determine and the prior does not, without a pass over them
-            penalty = point.objective.penalty
-            counts, squares = self._balance(point, covariance, None)
-            determined = len(penalty) - float(penalty @ covariance.diagonal())
-            count, square = 0.5 * (point.objective.weight_sum - determined), point.energy - float(squares.sum())
-            return np.append(counts, count), np.append(squares, square)
-        return self._balance(point, covariance, response(point.objective, point.theta, covariance))
+    def is_at_bound(self, log_precisions: Array) -> bool:
+        """Return whether the noise of a target is as small as it may be, and the target no constant."""
+        met = (log_precisions >= self.upper)[self.groups.n_groups :]
+        return bool((met & self.targets_vary[: self.n_noise]).any())
 
-    def _balance(self, point: Point, covariance: Array, answer: Response | None) -> tuple[Array, Array]:
-        penalty = point.objective.penalty
-        counts = 0.5 * self.groups.sums(1.0 - penalty * covariance.diagonal())
-        squares = 0.5 * self.groups.sums(penalty * point.theta**2)
-        if self.n_noise and answer is not None:
-            counts = np.append(counts, 0.5 * (point.objective.weight_sum - answer.traces))
-            squares = np.append(squares, answer.half_errors)
-        return counts, squares
+    def _factored(self, objective: Objective, sums: KroneckerSum, prior: Array, noise: Array) -> KroneckerPosterior:
+        moments, weight = self.objective.input_moments, objective.weight_sum
+        return KroneckerPosterior.of(moments, sums, prior, noise, weight, objective.shape)
 
-    def n_effective(self, point: Point) -> float:
-        """Return the number of parameters that the data determine, gamma."""
-        n_flat = np.count_nonzero(self.groups.number < 0) - point.objective.loss.shift_invariant
-        counts, _ = self._balance(point, inverse(point.factor), None)
-        return 2.0 * float(counts.sum()) + n_flat
+    def _exact(self, objective: Objective, theta: Array, prior: Array, noise: Array) -> ExactPosterior | None:
+        if len(noise) > 1:
+            objective = objective.with_prior(prior, self._loss(noise))
+        precision = objective.gauss_newton_matrix(theta.astype(objective.dtype, copy=False))
+        precision *= objective.weight_sum * self._scale(noise)
+        precision.flat[:: len(theta) + 1] += prior
+        return ExactPosterior.of(precision) if np.isfinite(precision).all() else None

@@ -6,7 +6,7 @@ A monitor is the callback of whichever solver is at work, so all of this is the 
 import copy
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -25,12 +25,15 @@ class Best(NamedTuple):
         The weights.
     n_iter : int
         The number of the iteration.
+    extra : dict or None
+        What else the solver needs to know of it.
     """
 
     loss: float = np.inf
     value: float = np.inf
     theta: Array | None = None
     n_iter: int = 0
+    extra: dict[str, Any] | None = None
 
 
 class Monitor:
@@ -61,6 +64,8 @@ class Monitor:
         Whether it said so.
     begun : int
         The number of iterations before the `fit` that goes on; of a fit that has ended, all.
+    start_time : float
+        When this `fit` began, by the clock of this process.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class Monitor:
         self.report: Callable[[OptimizeResult], bool] | None = None
         self.stopped, self.begun = False, 0
         self._goal, self._stale, self._noted = np.inf, 0, 0
-        self._start_time = time.perf_counter()
+        self.start_time = time.perf_counter()
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Take note of an iteration; raise `StopIteration` if the patience is over, or if told to."""
@@ -90,7 +95,7 @@ class Monitor:
         self.validation_loss_curve += validation
         watched = value if self.patience is None else self.validation_loss_curve[-1]
         if watched < self.best.loss or self.best.theta is None:
-            self.best = Best(watched, value, theta.copy(), len(self.loss_curve))
+            self.best = Best(watched, value, theta.copy(), len(self.loss_curve), intermediate_result.get("extra"))
         self._noted = len(self.loss_curve)
         if self.print_every and len(self.loss_curve) % self.print_every == 0:
             self._print()
@@ -121,4 +126,4 @@ class Monitor:
         line = f"{self.title} iteration {len(self.loss_curve):5d}  objective {self.loss_curve[-1]:<12.6g}"
         if self.validation_loss is not None:
             line += f" validation loss {self.validation_loss_curve[-1]:<12.6g}"
-        print(f"{line} {time.perf_counter() - self._start_time:8.2f} s", flush=True)
+        print(f"{line} {time.perf_counter() - self.start_time:8.2f} s", flush=True)

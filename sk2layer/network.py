@@ -29,6 +29,8 @@ from ._typing import Array
 from .activations import Activation
 from .threads import PASS_OPERATIONS, ThreadMap, one_blas_thread, thread_budget
 
+CUBE = 3.0**0.5  # half the width of the interval on which a uniform variable has the variance one
+
 
 class Weights(NamedTuple):
     """The weights and biases of both layers, or arrays that correspond to them (a gradient, a penalty)."""
@@ -141,30 +143,17 @@ def backward(X1: Any, layers: Layers, activation: Activation, work: Workspace, D
     X1.T.dot(D1, out=gradient.V1)
 
 
-def forward_derivative(X1: Any, layers: Layers, activation: Activation, work: Workspace, direction: Layers) -> Array:
-    """Return the derivative of the raw prediction in a direction, shape (n_samples, n_outputs), after `forward`.
-
-    It is what Pearlmutter (1994) calls the R-operator: U1, U2 and c2 being the direction's arrays,
-
-        R1 = ([X 1] @ U1) * g'(Z1)        R2 = R1 @ W2 + A1 @ U2 + c2
-    """
-    A1, _, R1, _ = work
-    U1, U2, c2 = direction
-    X1.dot(U1, out=R1)
-    activation.multiply_by_derivative(R1, A1.copy())
-    R2 = R1 @ layers.W2
-    R2 += A1 @ U2
-    R2 += c2
-    return R2
-
-
 def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generator) -> Array:
-    """Draw random weights that break the symmetry of the hidden units and keep the variance of signals.
+    """Draw random weights that spread what the hidden units do over the range of standardised inputs.
 
-    Weights and hidden biases are uniform with the bound of Glorot & Bengio (2010), sqrt(6 / (n_in + n_out)), made for
-    units with slope 1 at 0. ReLU halves the variance, so its hidden layer has a gain of sqrt(2) (He et al. 2015). And
-    since sigmoid(z) = (1 + tanh(z / 2)) / 2, a sigmoid network with both layers' weights doubled *is* the tanh network,
-    up to its output bias: so both layers have a gain of 2. The output biases are zero.
+    A unit bends the function where its z is near 0. The weights of each have a random direction, and its bias lets it
+    bend at a point drawn from the cube in which inputs of variance one lie, a Latin hypercube of one point for each
+    unit. The length of the weights of a sigmoidal unit makes its bend as wide as the distance between them, 0.7 h^(1/d)
+    in a cube of half-width one (Nguyen & Widrow 1990). As sigmoid(z) = (1 + tanh(z / 2)) / 2, a sigmoid network with
+    the weights of both layers doubled *is* the tanh network, up to its output bias: so both layers have a gain of 2.
+    ReLU halves the variance: its hidden layer has a gain of sqrt(2) (He et al. 2015). The output weights are a tenth of
+    those that keep the variance of signals (Glorot & Bengio 2010): a network of many bends begins near a constant
+    instead of a random function. The output biases are zero.
 
     Parameters
     ----------
@@ -179,14 +168,16 @@ def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generat
     -------
     theta : ndarray of shape (n_parameters,), float64
     """
-    theta = rng.uniform(-1.0, 1.0, shape.n_parameters)
+    theta = np.zeros(shape.n_parameters)
     d, h, k = shape
-    W1, b1, W2, b2 = shape.unpack(theta)
-    hidden_bound = activation.weight_gain * np.sqrt(6.0 / (d + h))
-    W1 *= hidden_bound
-    b1 *= hidden_bound
-    W2 *= activation.output_gain * np.sqrt(6.0 / (h + k))
-    b2 *= 0.0
+    W1, b1, W2, _ = shape.unpack(theta)
+    W1[:] = rng.normal(size=(d, h))
+    length = 0.7 * h ** (1.0 / d) / CUBE if activation.is_sigmoidal else 1.0
+    W1 *= activation.weight_gain * length / np.linalg.norm(W1, axis=0)
+    strata = rng.permuted(np.tile(np.arange(h), (d, 1)), axis=1)
+    points = CUBE * (2.0 * (strata + rng.uniform(size=(d, h))) / h - 1.0)
+    b1[:] = -np.einsum("dh,dh->h", W1, points)
+    W2[:] = 0.1 * activation.output_gain * np.sqrt(6.0 / (h + k)) * rng.uniform(-1.0, 1.0, (h, k))
     return theta
 
 

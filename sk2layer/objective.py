@@ -9,7 +9,7 @@ bias.
 
 import copy
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ._typing import Array, Rows
 from .activations import Activation
 from .gauss_newton import Block, CurvatureSum, Inputs
+from .kronecker import InputMoments, KroneckerSum
 from .lanes import Lane, Lanes, RowExecutor, Sums
-from .linearized import MAX_INPUTS, Eigen, KroneckerApproximation, KroneckerSum, RowsAt
 from .losses import Loss
 from .network import Layers, Shape, Weights, backward, forward
 from .rows import as_rows
@@ -82,7 +82,10 @@ class Objective:
         self.weight_sum = float(own_weight if weight_sum is None else weight_sum)
         self.block_rows = _block_rows(shape, self.dtype.itemsize, dense=isinstance(X[:0], np.ndarray))
         self.matrix_block_rows = _matrix_block_rows(shape, self.dtype.itemsize)
+        self.n_threads = n_threads
+        self._memory: dict[str, Any] = {}  # of what does not depend on penalty and loss, or is asked for again
         self._kept_inputs: dict[tuple[int, int], Inputs] = {}
+        self.total_samples = self.n_samples or int(self.weight_sum)  # of rows elsewhere, about as many
         self._lane = Lane(slice(0), shape, self.dtype)  # for rows that are asked for
         self._executor = executor or Lanes(self.n_samples, shape, self.dtype, n_threads)
 
@@ -199,26 +202,16 @@ class Objective:
         gauss_newton = self._penalized(total.gauss_newton(gauss_newton))
         return self._gradient(theta, total), gauss_newton, self._penalized(total.hessian(hessian))
 
-    def gauss_newton_product(self, theta: Array, vector: Array) -> Array:
-        """Return the Gauss-Newton matrix at theta times a vector, shape (n_parameters,), without forming the matrix."""
-        (product,) = self._sum(Objective._lane_product, theta=theta, vector=vector)
-        return product + self.penalty * vector / self.weight_sum
-
-    def kronecker_approximation(self, theta: Array) -> KroneckerApproximation:
-        """Return an approximation of the Gauss-Newton matrix at theta, without the penalty."""
-        total = self._sum(Objective._lane_kronecker, theta=theta)
-        return KroneckerApproximation(self._input_moments, total, self.shape)
-
-    @cached_property
-    def _input_moments(self) -> Eigen:
-        d = self.shape.n_features
-        if d > MAX_INPUTS:
-            return Eigen(np.ones(d + 1), None)
-        (moments,) = self._sum(Objective._lane_input_moments)
-        return Eigen.of(moments)
-
     def _curvature_sum(self, theta: Array, *, exact: bool) -> CurvatureSum:
-        return self._sum(Objective._lane_curvature, quick=False, theta=theta, exact=exact)
+        last, last_loss, last_exact, total = self._memory.get("curvature", (None, None, False, None))
+        if not (last_loss is self.loss and last_exact >= exact and np.array_equal(last, theta)):
+            total = self._sum(Objective._lane_curvature, quick=False, theta=theta, exact=exact)
+            self._memory["curvature"] = theta.copy(), self.loss, exact, total
+        return total
+
+    def total(self, function: Callable[..., Any]) -> Any:
+        """Return the total of function(objective, lane, rows) over all rows."""
+        return self._executor.sum(function, self, quick=False)
 
     def _sum(
         self, function: Callable[..., Any], rows: Rows | None = None, *, quick: bool = True, **arguments: Any
@@ -248,33 +241,6 @@ class Objective:
                 total.add(self._block(theta, block), exact=exact)
         return total
 
-    def _lane_product(self, lane: Lane, rows: Rows, theta: Array, vector: Array) -> Sums:
-        total, part = np.zeros(self.n_parameters), np.empty(self.n_parameters, self.dtype)
-        direction, out = (self.shape.layers(array) for array in (vector.astype(self.dtype, copy=False), part))
-        for block in self._blocks(rows, self.block_rows):
-            self._rows_at(theta, lane, block).product(direction, out)
-            total += part
-        return Sums([total])
-
-    def _lane_kronecker(self, lane: Lane, rows: Rows, theta: Array) -> KroneckerSum:
-        total = KroneckerSum(self.shape)
-        for block in self._blocks(rows, self.block_rows):
-            total.add(self._rows_at(theta, lane, block))
-        return total
-
-    def _lane_input_moments(self, lane: Lane, rows: Rows) -> Sums:
-        d = self.shape.n_features
-        moments = np.zeros((d + 1, d + 1))
-        for block in self._blocks(rows, self.matrix_block_rows):
-            X = self.X[block]
-            X = np.hstack([X if isinstance(X, np.ndarray) else X.toarray(), np.ones((X.shape[0], 1))])
-            moments += (X * self.share(block)).T @ X
-        return Sums([moments])
-
-    def _rows_at(self, theta: Array, lane: Lane, rows: slice) -> RowsAt:
-        X1, work = self._rows.with_one(rows, lane.inputs), lane.workspace(rows.stop - rows.start)
-        return RowsAt(X1, self.share(rows), self.shape.layers(theta), self.activation, self.loss, work)
-
     def _gradient(self, theta: Array, total: CurvatureSum) -> Array:
         return total.gradient() + self._penalty_gradient(theta)
 
@@ -288,17 +254,51 @@ class Objective:
         other.penalty, other.loss = penalty.astype(self.dtype), loss
         return other
 
-    def sum_blocks(self, theta: Array, function: Callable[["Objective", Iterator[tuple[slice, Block]]], Any]) -> Any:
-        """Return the total of function(objective, blocks) over parts of the rows; each block comes with its rows.
+    def gauss_newton_matrix(self, theta: Array) -> Array:
+        """Return the Gauss-Newton matrix without the penalty, float64; it costs little where `curvature` was asked."""
+        return self._curvature_sum(theta, exact=False).gauss_newton()
 
-        The function returns `Sums`. The rows count in the objective that it is given. What is in a block is weighted by
-        the shares of the samples.
-        """
-        return self._sum(Objective._lane_blocks, quick=False, theta=theta, summand=function)
+    def kronecker_sum(self, theta: Array) -> KroneckerSum:
+        """Return the sums that the Kronecker-factored form of the Gauss-Newton matrix is made of."""
+        return self._sum(Objective._lane_kronecker_sum, theta=theta.astype(self.dtype, copy=False))
 
-    def _lane_blocks(self, lane: Lane, rows: Rows, theta: Array, summand: Callable[..., Any]) -> Any:
-        blocks = self._blocks(rows, self.matrix_block_rows)
-        return summand(self, ((block, self._block(theta, block)) for block in blocks))
+    def _lane_kronecker_sum(self, lane: Lane, rows: Rows, theta: Array) -> KroneckerSum:
+        total, layers = KroneckerSum(self.shape, self.loss), self.shape.layers(theta)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block in self._blocks(rows, self.block_rows):
+                X1, Y = self._rows.with_one(block, lane.inputs), self.Y[block]
+                share, work = self.share(block), lane.workspace(len(Y))
+                total.add(X1, Y, share, layers, self.activation, self.loss, work)
+        return total
+
+    @property
+    def input_moments(self) -> InputMoments:
+        """The moments of inputs and targets, found once."""
+        if "moments" not in self._memory:
+            self._memory["moments"] = self._sum(Objective._lane_moments)
+        return self._memory["moments"]
+
+    def _lane_moments(self, lane: Lane, rows: Rows) -> InputMoments:
+        total = InputMoments(self.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block in self._blocks(rows, self.block_rows):
+                total.add(self._rows.with_one(block, lane.inputs), self.Y[block], self.share(block), block.start)
+        return total
+
+    def part(self, rows: NDArray[np.intp]) -> "Objective":
+        """Return the objective on some of the rows, which are copied."""
+        X, weight = self.X[rows], None if self.sample_weight is None else self.sample_weight[rows]
+        return Objective(
+            X,
+            self.Y[rows],
+            weight,
+            shape=self.shape,
+            activation=self.activation,
+            loss=self.loss,
+            penalty=self.penalty,
+            dtype=self.dtype,
+            n_threads=self.n_threads,
+        )
 
     def _block(self, theta: Array, rows: slice) -> Block:
         """Return what a block of rows contributes to second derivatives."""
@@ -317,7 +317,7 @@ class Objective:
         inputs = self._kept_inputs.get((rows.start, rows.stop))
         if inputs is None:
             X = self.X[rows]
-            inputs = Inputs.of(X if isinstance(X, np.ndarray) else X.toarray())
+            inputs = Inputs(X if isinstance(X, np.ndarray) else X.toarray(), keep=keep)
         if keep:
             self._kept_inputs[rows.start, rows.stop] = inputs
         return inputs
@@ -377,9 +377,8 @@ def _block_rows(shape: Shape, itemsize: int, *, dense: bool) -> int:
 
 def _matrix_block_rows(shape: Shape, itemsize: int) -> int:
     """Return how many rows: enough for the calls on them to be worth their overhead."""
-    d, h, _ = shape
-    widths = (d + 1) * (d + 2) // 2 + h * (h + 1) // 2 + (d + 1) * h
-    return min(max(8 * BLOCK_BYTES // (itemsize * widths), 256), 2048)
+    row_bytes = itemsize * (shape.n_parameters + 2 * shape.n_outputs**2)
+    return min(max(8 * BLOCK_BYTES // row_bytes, 64), 2048)
 
 
 def layers(columns: Array, weights: Weights, activation: Activation) -> tuple[Array, Array, Array]:

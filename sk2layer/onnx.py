@@ -171,16 +171,16 @@ def _member(graph: Graph, x: str, posterior: FittedPosterior, dtype: Any, mix: A
     slopes = SLOPES[posterior.activation](graph, A1)
     scaled = scaling.y_spread[:, np.newaxis] * mix
     mean = graph.affine(A1, W2 @ scaled, b2 @ scaled + scaling.y_mean @ mix, np.float64)
-    inverse_factor = solve_triangular(posterior.factor, np.eye(len(posterior.factor)), lower=True)
-    squares = [_square(graph, rows, A1, slopes, W1.shape, W2, column, inverse_factor) for column in scaled.T]
+    square = _exact_square if hasattr(posterior.posterior, "unpacked") else _factored_square
+    squares = [square(graph, rows, A1, slopes, W2, column, posterior.posterior) for column in scaled.T]
     return mean, graph("Concat", *squares, axis=1)
 
 
-def _square(
-    graph: Graph, rows: str, A1: str, slopes: str, shape: Any, W2: Array, e: Array, inverse_factor: Array
-) -> str:
+def _exact_square(graph: Graph, rows: str, A1: str, slopes: str, W2: Array, e: Array, posterior: Any) -> str:
     """Append |L^-1 J.T|^2 of the combination `e` of outputs, shape (n, 1)."""
-    (d, h), k = shape, len(e)
+    factor, (h, k) = posterior.unpacked().factor, W2.shape
+    inverse_factor = solve_triangular(factor, np.eye(len(factor)), lower=True)
+    d = (len(factor) - (h + 1) * k) // h - 1
     by_product, by_slope, by_output = np.split(inverse_factor, [d * h, (d + 1) * h], axis=1)
     by_output = by_output.reshape(-1, h + 1, k) @ e
     r = graph("Mul", slopes, graph.constant(W2 @ e, np.float64))
@@ -190,6 +190,30 @@ def _square(
     root = graph("Add", root, graph.affine(A1, by_output[:, :h].T, by_output[:, h], np.float64))
     ones = graph.constant(np.ones((len(inverse_factor), 1)), np.float64)
     return graph("MatMul", graph("Mul", root, root), ones)
+
+
+def _factored_square(graph: Graph, rows: str, A1: str, slopes: str, W2: Array, e: Array, posterior: Any) -> str:
+    """Append what `KroneckerPosterior.covariance` is of the combination `e` of outputs, shape (n, 1)."""
+    output = posterior.output
+    shares = np.square(e @ output.V)
+    square = _left(graph, A1, output, shares[:, np.newaxis])
+    r = graph.affine(slopes, (W2 @ e)[:, np.newaxis] * posterior.hidden.V, np.zeros(len(W2)), np.float64)
+    left = _left(graph, rows, posterior.hidden, np.eye(len(W2)))
+    hidden = graph("MatMul", graph("Mul", left, graph("Mul", r, r)), graph.constant(np.ones((len(W2), 1)), np.float64))
+    return graph("Add", square, hidden)
+
+
+def _left(graph: Graph, inputs: str, layer: Any, mix: Array) -> str:
+    """Append what is left of the prior's variance along each eigenvector of the units, times `mix`."""
+    d, rest = len(layer.scale) - 1, layer.rest @ mix
+    scale, last = layer.scale[:d], layer.scale[d]
+    scaled = graph("Mul", inputs, graph.constant(scale, np.float64))
+    whole = graph.affine(graph("Mul", scaled, scaled), np.tile(rest, (d, 1)), last**2 * rest, np.float64)
+    if not layer.U.shape[1]:
+        return whole
+    along = graph.affine(scaled, layer.U[:d], last * layer.U[d], np.float64)
+    removed = graph("MatMul", graph("Mul", along, along), graph.constant((layer.rest - layer.shrunk) @ mix, np.float64))
+    return graph("Sub", whole, removed)
 
 
 def _variance(graph: Graph, x: str, posterior: Any, dtype: Any, mix: Array) -> str:
@@ -235,8 +259,8 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     if len(operator.outputs) > 1:
         if model._posterior is None:
             raise ValueError(
-                'return_std=True needs a fit with alpha="evidence" or "ard" ("auto" is "evidence" where that can be '
-                f"afforded). Got alpha={model.alpha!r}, and the constant penalty {model.alpha_:g} was used."
+                'return_std=True needs a fit by evidence: alpha="auto", "evidence" or "ard". '
+                f"Got alpha={model.alpha!r}, and the penalty {model.alpha_:g} was used."
             )
         variance = _variance(graph, x, model._posterior, dtype, identity)
         if container.get_options(model, {"include_noise": True}).get("include_noise", True):

@@ -4,38 +4,27 @@ from typing import Any
 
 import numpy as np
 
+from ._typing import Array
 from .network import Shape, Weights
 from .training import Outcome, Problem
 from .uncertainty import FittedPosterior, Mixture
 
 DEFAULT_ALPHA = 1.0
-"""The penalty that alpha="auto" stands for where the evidence cannot be afforded."""
-
-EVIDENCE_WORK = 25 * 10**8
-"""alpha="auto" is "evidence" up to this (n_samples * n_outputs + 4 n_parameters) * n_parameters^2, a step's operations
-but for a factor: rows cost a product of their pairs, parameters the factorisations of their matrix."""
+"""The penalty that alpha="auto" stands for with the solvers "gd", "sgd" and "adam", and with early stopping."""
 
 EVIDENCE_ATTRIBUTES = {
     "effective_n_parameters_",
     "feature_relevances_",
     "log_marginal_likelihood_",
+    "loo_log_density_",
     "noise_variance_",
 }
 
 
-def can_afford_evidence(n_samples: int, shape: Shape) -> bool:
-    """Return whether the evidence is quick enough to be the default."""
-    return (n_samples * shape.n_outputs + 4 * shape.n_parameters) * shape.n_parameters**2 <= EVIDENCE_WORK
-
-
-def check_evidence_parameters(alpha: Any, solver: Any, early_stopping: bool) -> None:
+def check_evidence_parameters(alpha: Any, early_stopping: bool) -> None:
     """Raise ValueError where the evidence is asked for beside what it cannot go with."""
-    if alpha not in ("evidence", "ard"):
-        return
-    if early_stopping:
+    if alpha in ("evidence", "ard") and early_stopping:
         raise ValueError(f"alpha={alpha!r} needs early_stopping=False. Got {early_stopping}.")
-    if solver not in ("auto", "lm"):
-        raise ValueError(f"alpha={alpha!r} needs solver='auto' or 'lm'. Got {solver!r}.")
 
 
 def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alpha: Any) -> dict[str, Any]:
@@ -47,8 +36,9 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
     if evidence is None:
         return {"_posterior": None, "_log_precisions": None}
     networks = [(network.theta, network.evidence) for network in outcome.networks if network.evidence is not None]
+    weight = problem.train.total_weight
     posteriors = tuple(
-        FittedPosterior(Weights(*(array.copy() for array in shape.unpack(theta))), its.factor, scaling, activation)
+        FittedPosterior(_weights(theta, shape), its.posterior.portable(), scaling, activation, weight - its.n_effective)
         for theta, its in networks
     )
     variance, spread = evidence.noise_variance, scaling.y_spread
@@ -57,12 +47,39 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
         "_log_precisions": evidence.log_precisions,
         "effective_n_parameters_": evidence.n_effective,
         "log_marginal_likelihood_": evidence.log_evidence,
+        "loo_log_density_": evidence.loo_log_density,
         "alpha_": evidence.prior_precision,
+        "penalty_": "ard" if alpha == "ard" else "evidence",
     }
     if problem.loss.has_noise:
+        volume = float(np.log(spread[spread > 0.0]).sum())
         attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance).mean())
         attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
-        attributes["log_marginal_likelihood_"] -= problem.train.total_weight * float(np.log(spread[spread > 0.0]).sum())
+        attributes["log_marginal_likelihood_"] -= weight * volume
+        attributes["loo_log_density_"] -= volume
     if alpha == "ard":
-        attributes["feature_relevances_"] = evidence.prior_precision[: shape.n_features] ** -0.5
+        attributes["feature_relevances_"] = np.broadcast_to(evidence.relevances, shape.n_features).copy()
     return attributes
+
+
+def shortcomings(outcome: Outcome) -> list[str]:
+    """Return what a fit by evidence must say of itself."""
+    evidence = outcome.evidence
+    said: list[str] = []
+    if evidence is None or outcome.interrupted:
+        return said
+    if evidence.is_constant:
+        said.append(
+            "The network predicts a constant: by the evidence, the data determine no more than that. If y does depend "
+            "on X, try alpha=0.01, other hidden_units, or several starts by n_init."
+        )
+    elif evidence.at_bound:
+        said.append(
+            "The noise is below 1e-4 of the spread of y, less than is told apart: error bars are too wide. Where they "
+            "do not matter this is no concern."
+        )
+    return said
+
+
+def _weights(theta: Array, shape: Shape) -> Weights:
+    return Weights(*(array.astype(np.float64) for array in shape.unpack(theta)))

@@ -11,11 +11,13 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from .evidence import Pair
+from .kronecker import KroneckerPosterior, LayerPosterior
 from .moments import Moments
 from .monitor import Best, Monitor
 from .network import Weights
+from .posterior import PackedPosterior
 from .scaling import RunningScaling, Scaling
+from .seen_rows import SeenRows
 from .solvers.documentation import Documented
 from .training import FitState, Stream
 from .uncertainty import FittedPosterior, Mixture
@@ -25,7 +27,20 @@ KIND = "_kind"
 
 RECORDS: dict[str, type[Any]] = {
     record.__name__: record
-    for record in (Best, FitState, FittedPosterior, Mixture, Moments, Pair, Scaling, Stream, Weights)
+    for record in (
+        Best,
+        FitState,
+        FittedPosterior,
+        KroneckerPosterior,
+        LayerPosterior,
+        Mixture,
+        Moments,
+        PackedPosterior,
+        Scaling,
+        SeenRows,
+        Stream,
+        Weights,
+    )
 }
 """Named tuples."""
 

@@ -3,11 +3,11 @@
 With the energy E(theta) = -log p(y | theta) + 1/2 sum_j prior_precision_j theta_j^2, up to constants, and its
 generalised Gauss-Newton matrix A, the posterior is Gaussian around the optimum with the precision A, and
 
-    log p(y) = -E + 1/2 sum_j log prior_precision_j - 1/2 log |A| + n_flat / 2 log 2 pi     (Bishop 2006, eq. 4.137)
+    log p(y) = -E + 1/2 sum_j log prior_precision_j - 1/2 log |A|                           (Bishop 2006, eq. 4.137)
     var z(x) = J(x) A^-1 J(x).T                                                             (Immer et al. 2021, eq. 10)
     gamma    = n - sum_j prior_precision_j (A^-1)_jj                                        (MacKay 1992, eq. 4.9)
 
-where the n_flat parameters without a prior, of prior_precision 0, are integrated out under the density 1.
+A has two forms, of one interface: the matrix itself, here, where parameters are few; and `KroneckerPosterior`.
 
 References
 ----------
@@ -18,40 +18,111 @@ Bishop (2006). Pattern Recognition and Machine Learning, sections 4.4 and 5.7.
 Immer, Korzepa & Bauer (2021). Improving predictions of Bayesian neural nets via local linearization. AISTATS.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf, dpotri, dtpttr, dtrttp
 
 from ._typing import Array
 from .activations import Activation
-from .gauss_newton import jacobian, with_ones
 from .network import Weights
-from .objective import layers
 
+JITTERS = (0.0, 1e-13, 1e-11, 1e-9)  # relative
 BLOCK_BYTES = 2**24  # the Jacobian of a block of rows takes at most 16 MiB
 
 
-def cholesky(matrix: Array) -> Array | None:
-    """Return the lower Cholesky factor, or None where the matrix is not positive definite."""
-    factor, info = dpotrf(matrix.T, lower=1, clean=1)
-    return factor if info == 0 else None
+class Predictive(Protocol):
+    """What is asked of a posterior to predict with."""
+
+    def row_size(self, n_outputs: int) -> int:
+        """Return how many numbers `covariance` needs memory for with each row."""
+
+    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
+        """Return the covariance of raw predictions, as `KroneckerPosterior.covariance` describes it."""
 
 
-def log_determinant(factor: Array) -> float:
-    """Return log |L L.T| of a Cholesky factor L."""
-    return 2.0 * float(np.log(np.diagonal(factor)).sum())
+class Posterior(Predictive, Protocol):
+    """What is asked of the posterior's precision A, in either form, while its penalties are sought."""
+
+    def log_determinant(self) -> float:
+        """Return log |A|."""
+
+    def variances(self) -> Array:
+        """Return the diagonal of A^-1, shape (n_parameters,)."""
+
+    def portable(self) -> Predictive:
+        """Return what is kept in a fitted estimator."""
 
 
-def inverse(factor: Array) -> Array:
-    """Return (L L.T)^-1 of a lower Cholesky factor L."""
-    symmetric = np.tril(dpotri(factor, lower=1)[0])
-    symmetric += np.tril(symmetric, -1).T
-    return symmetric
+class ExactPosterior(NamedTuple):
+    """The posterior by the lower Cholesky factor of its precision, shape (n_parameters, n_parameters)."""
+
+    factor: Array
+
+    @classmethod
+    def of(cls, precision: Array) -> "ExactPosterior | None":
+        """Return it for a precision, or None where that is not positive definite in floating-point arithmetic.
+
+        Where it lacks the digits, by noise that is nearly none, its diagonal is raised in its last ones.
+        """
+        diagonal = precision.diagonal().copy()
+        for rounding in JITTERS:
+            precision.flat[:: len(precision) + 1] = diagonal * (1.0 + rounding)
+            factor, info = dpotrf(precision.T, lower=1, clean=1)
+            if info == 0:
+                return cls(factor)
+        return None
+
+    def log_determinant(self) -> float:
+        """Return log |A|."""
+        return 2.0 * float(np.log(np.diagonal(self.factor)).sum())
+
+    def variances(self) -> Array:
+        """Return the diagonal of A^-1, shape (n_parameters,)."""
+        return dpotri(self.factor, lower=1)[0].diagonal().copy()
+
+    def row_size(self, n_outputs: int) -> int:
+        """Return how many numbers `covariance` needs memory for with each row."""
+        return 2 * n_outputs * len(self.factor)
+
+    def portable(self) -> "PackedPosterior":
+        """Return it with the triangle alone."""
+        return PackedPosterior(len(self.factor), dtrttp(self.factor, uplo="L")[0])
+
+    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
+        """Return J A^-1 J.T of each row, shape (n_samples, k, k)."""
+        k, n, h = R.shape
+        rows = np.zeros((k, n, len(self.factor)))
+        n_hidden = inputs.shape[1] * h
+        for o in range(k):
+            np.multiply(inputs[:, :, np.newaxis], R[o][:, np.newaxis], out=rows[o, :, :n_hidden].reshape(n, -1, h))
+            rows[o, :, n_hidden + o :: k] = hidden
+        roots = solve_triangular(self.factor, rows.reshape(k * n, -1).T, lower=True).reshape(-1, k, n)
+        return np.einsum("qon,qpn->nop", roots, roots, optimize=True)
 
 
-def log_evidence(energy: float, prior_precision: Array, factor: Array) -> float:
+class PackedPosterior(NamedTuple):
+    """The same as it is kept: the triangle, column by column, takes half the room of the square."""
+
+    n_parameters: int
+    triangle: Array
+
+    def unpacked(self) -> ExactPosterior:
+        """Return the form to compute with."""
+        return ExactPosterior(dtpttr(self.n_parameters, self.triangle, uplo="L")[0])
+
+    def row_size(self, n_outputs: int) -> int:
+        """Return how many numbers `covariance` needs memory for with each row."""
+        return 2 * n_outputs * self.n_parameters
+
+    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
+        """Return J A^-1 J.T of each row, shape (n_samples, k, k)."""
+        return self.unpacked().covariance(inputs, hidden, R)
+
+
+def log_evidence(energy: float, prior_precision: Array, posterior: Posterior) -> float:
     """Return the log evidence of Laplace's approximation, but for the constants of the likelihood.
 
     Parameters
@@ -59,28 +130,21 @@ def log_evidence(energy: float, prior_precision: Array, factor: Array) -> float:
     energy : float
         E at its minimum.
     prior_precision : ndarray of shape (n_parameters,)
-        The prior's precision of each parameter; 0 is the flat prior of density 1.
-    factor : ndarray of shape (n_parameters, n_parameters)
-        The lower Cholesky factor of the posterior's precision.
+        The prior's precision of each parameter, above 0.
+    posterior : Posterior
+        The posterior.
 
     Returns
     -------
     log_evidence : float
     """
-    proper = prior_precision[prior_precision > 0.0]
-    n_flat = len(prior_precision) - len(proper)
-    return 0.5 * float(np.log(proper).sum() - log_determinant(factor) + n_flat * np.log(2.0 * np.pi)) - energy
+    return 0.5 * (float(np.log(prior_precision).sum()) - posterior.log_determinant()) - energy
 
 
-def _products(J: Array, SJ: Array) -> Array:
-    """Return J S J.T of each sample, shape (n, k, k)."""
-    if len(J) == 1:
-        return np.einsum("pn,pn->n", J[0], SJ[0])[:, np.newaxis, np.newaxis]
-    return np.einsum("opn,qpn->noq", J, SJ)
-
-
-def predictive_covariance(X: Any, weights: Weights, activation: Activation, factor: Array) -> Array:
-    """Return the posterior covariance of the raw predictions, J A^-1 J.T, block by block.
+def predictive_blocks(
+    X: Any, weights: Weights, activation: Activation, posterior: Predictive
+) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield for one block of rows after the other which these are, their raw predictions and the covariance of these.
 
     Parameters
     ----------
@@ -90,22 +154,35 @@ def predictive_covariance(X: Any, weights: Weights, activation: Activation, fact
         The posterior's mean.
     activation : Activation
         The hidden activation.
-    factor : ndarray of shape (n_parameters, n_parameters)
-        The lower Cholesky factor of the posterior's precision.
+    posterior : Predictive
+        The posterior.
 
-    Returns
-    -------
-    covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+    Yields
+    ------
+    rows : slice
+    Z : ndarray of shape (n, n_outputs)
+    covariance : ndarray of shape (n, n_outputs, n_outputs)
     """
+    W1, b1, W2, b2 = weights
+    n_rows = max(16, BLOCK_BYTES // (8 * posterior.row_size(len(b2))))
+    for start in range(0, X.shape[0], n_rows):
+        rows = slice(start, min(start + n_rows, X.shape[0]))
+        block = X[rows]
+        block = block if isinstance(block, np.ndarray) else block.toarray()
+        hidden = np.ones((len(block), len(b1) + 1))
+        np.add(block @ W1, b1, out=hidden[:, :-1])
+        activation.apply(hidden[:, :-1])
+        slopes = np.ones_like(hidden[:, :-1])
+        activation.multiply_by_derivative(slopes, hidden[:, :-1].copy())
+        inputs = np.hstack([block, np.ones((len(block), 1))])
+        R = np.stack([slopes * w for w in W2.T])
+        yield rows, hidden[:, :-1] @ W2 + b2, posterior.covariance(inputs, hidden, R)
+
+
+def predictive_covariance(X: Any, weights: Weights, activation: Activation, posterior: Predictive) -> Array:
+    """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
     k = len(weights.b2)
     covariance = np.empty((X.shape[0], k, k))
-    n_rows = max(16, BLOCK_BYTES // (8 * k * len(factor)))
-    for start in range(0, X.shape[0], n_rows):
-        rows = slice(start, start + n_rows)
-        block = X[rows]
-        columns = with_ones(block if isinstance(block, np.ndarray) else block.toarray())
-        hidden, slopes, _ = layers(columns.astype(np.float64, copy=False), weights, activation)
-        J = jacobian(columns, hidden, slopes, weights.W2)
-        roots = np.stack([solve_triangular(factor, derivatives, lower=True) for derivatives in J])
-        covariance[rows] = _products(roots, roots)
+    for rows, _, block in predictive_blocks(X, weights, activation, posterior):
+        covariance[rows] = block
     return covariance

@@ -4,7 +4,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_array
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .dask_input import lazy_on_dask
-from .data import Targets
+from .data import Targets, naming
 from .incremental import IncrementalTwoLayer, takes_batches
 from .losses import HalfSquaredError
 from .mlp import to_mlp
@@ -37,7 +37,7 @@ class RealTargets(Targets):
     def encode(self, y: Any, name: str = "y") -> Array:
         """Return the numbers as a matrix."""
         Y = _check_numbers(y, name)
-        Y = Y.reshape(len(Y), -1)
+        Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
         return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
@@ -49,7 +49,8 @@ class RealTargets(Targets):
 
 def _check_numbers(y: Any, name: str) -> Array:
     dtypes = [np.float64, np.float32]
-    y = check_array(y, ensure_2d=False, dtype=dtypes, input_name=name, ensure_min_samples=0)
+    with naming(name):
+        y = check_array(y, ensure_2d=False, dtype=dtypes, input_name=name, ensure_min_samples=0)
     if y.ndim not in (1, 2):
         raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs). Got {y.shape}.")
     return y
@@ -66,30 +67,31 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         What a hidden unit computes.
     solver : {"auto", "gd", "sgd", "adam", "lbfgs", "lm"} or solver object, default="auto"
         How the objective is minimised: a name, or an object of `sk2layer.solvers` that owns its hyperparameters. They
-        can be set as `solver__<name>` in either case. "auto" is Levenberg-Marquardt, or Adam where data and network
-        are large (n_samples times number of parameters above 1e9).
+        can be set as `solver__<name>` in either case. "auto" is the one of "lm" and "lbfgs" that is predicted to be
+        the quicker, or "adam" where every pass over the rows takes long.
     alpha : float or {"auto", "evidence", "ard"}, default="auto"
         The strength of the L2 penalty on the weights (not on the biases), on the scale of the sum of losses.
-        "evidence" chooses it by the marginal likelihood of the training data, one strength each for hidden weights,
-        hidden biases and output weights; "ard" one for the hidden weights of each input. Both need solver "auto" or
-        "lm", and data whose spreads are about 1 where `standardize` is not used. "auto" is "evidence" where `solver` is
-        "auto", `standardize` is used, `early_stopping` is not, and (n_samples * n_outputs + 4 n_parameters) *
-        n_parameters^2 is at most 2.5e9: some 800 parameters, or 10,000 rows for 450. Otherwise it is 1.0.
+        "evidence" chooses it by the marginal likelihood of the training data: a strength for the weights of each
+        input, kept close to one another where the data say little, one for the hidden biases and one for the output
+        weights. "ard" leaves those of the inputs free, so that single inputs can be switched off. Both can be asked of
+        every solver, though not with `early_stopping`. "auto" is "evidence", whatever the size; with the solvers "gd",
+        "sgd" and "adam", with `early_stopping`, and in `partial_fit` it is 1.0. `penalty_` says which it was.
     standardize : bool, default=True
         Whether to centre and scale X and y for training. The scaling is folded back into the weights, which are in the
         units of the data. A constant column gets the weight zero.
     max_iter : int, default=200
-        The largest number of iterations (epochs).
+        The largest number of iterations: steps, epochs, or rounds of the search where the evidence chooses the penalty.
     tol : float, default=1e-4
-        The tolerance of the solver's stopping rule, and what counts as a fall of the validation loss.
+        The tolerance of the solver's stopping rule, and what counts as a fall of the validation loss; where the
+        evidence chooses the penalty, the gain of log evidence per row for which a round is worth while.
     early_stopping : bool, default=False
         Whether to stop when the validation loss has not fallen for `n_iter_no_change` iterations, and to return to the
         weights at its lowest. It is measured on the validation data passed to `fit`, or on a part of the training
         data.
     validation_fraction : float in (0, 1), default=0.1
         The part of the training data that is set aside for `early_stopping` where no validation data are passed.
-    n_iter_no_change : int, default=10
-        The patience of `early_stopping`, and of "sgd" and "adam" with the objective.
+    n_iter_no_change : int or infinity, default=10
+        The patience of `early_stopping`, and of "sgd" and "adam" with the objective; `float("inf")` never stops.
     n_init : int, default=1
         The number of random starts.
     restarts : {"best", "average"}, default="best"
@@ -107,7 +109,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
-        Print a line after each iteration, or after every so many.
+        Print a line after each iteration, or after every so many, with the seconds since this fit began.
 
     Attributes
     ----------
@@ -117,29 +119,41 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         The biases, in the units of the data.
     loss_ : float
         The objective at these weights, for standardised data unless `standardize=False`. Where the evidence chooses
-        the penalty, the objective is the negative log evidence per sample. Of an average of starts, this and all else
-        that is reported of the fit, except `noise_variance_`, is that of the best one.
+        the penalty, the objective is the negative log evidence per sample, and this the lowest of the last stage of
+        the search. Of an average of starts, this and all else that is reported of the fit, except `noise_variance_`,
+        is that of the best one.
     loss_curve_ : list of float
-        The objective after each iteration.
+        The objective after each iteration. Where the evidence chooses the penalty it rises again with each search
+        that begins, and with each stage that takes other rows or another form of the curvature.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int
         The number of iterations.
     alpha_ : float or ndarray of shape (n_groups,)
-        The penalty used, or chosen by evidence: of hidden weights (of each input with "ard"), hidden biases and output
-        weights, for standardised data.
+        The penalty used, for standardised data. Chosen by evidence it has a value for the weights of each input, then
+        one for the hidden biases and one for the output weights, so that n_groups is n_features + 2. More than 1000
+        inputs share one value, and n_groups is 3.
+    penalty_ : {"given", "constant", "evidence", "ard"}
+        Who chose it: the caller, by a number; nobody, so that it is 1.0; or the evidence.
     noise_variance_ : ndarray of shape (n_outputs,)
         The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence. Of an
         average of starts, the mean of theirs.
     log_marginal_likelihood_ : float
-        The log evidence of the network, comparable between fits of the same targets with other numbers of hidden units
-        or activations; after a fit by evidence.
+        The log evidence of the network, in the units of y; after a fit by evidence. It is that of one mode, with the
+        network linearised there, and comparable between fits of the same targets with other numbers of hidden units or
+        activations, as far as the curvature has the same form in both: :ref:`what can be compared <comparing-fits>`.
+    loo_log_density_ : float
+        The mean log density of each sample's target, in the units of y, predicted from all others: leave-one-out by
+        one step of Newton's from the fit to all of them. NaN where a sample alone determines its own prediction; after
+        a fit by evidence.
     effective_n_parameters_ : float
         The number of parameters that the data determine; after a fit by evidence.
     feature_relevances_ : ndarray of shape (n_features,)
-        The prior standard deviation of the weights of each standardised input; after a fit with alpha="ard".
+        The prior standard deviation of the weights of each standardised input, 0 for a constant one; after a fit with
+        alpha="ard".
     solver_ : solver object
-        The solver used.
+        The solver used. Where the evidence chooses the penalty and `solver` is "auto", the search takes what suits
+        each of its stages, and this is what would be used with a given penalty.
     n_outputs_ : int
         The number of outputs.
     n_layers_ : int
@@ -158,13 +172,17 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     Notes
     -----
     The objective is the mean loss plus `alpha / (2 n_samples)` times the sum of the squared weights, weighted by
-    `sample_weight`. The initial weights follow Glorot & Bengio (2010), scaled to the activation.
+    `sample_weight`. The initial weights spread the bends of the hidden units over the range of the data (Nguyen &
+    Widrow 1990).
 
     References
     ----------
     Rumelhart, Hinton & Williams (1986). Learning representations by back-propagating errors. Nature 323.
 
-    Glorot & Bengio (2010). Understanding the difficulty of training deep feedforward neural networks. AISTATS.
+    Nguyen & Widrow (1990). Improving the learning speed of 2-layer neural networks by choosing initial values of the
+    adaptive weights. IJCNN.
+
+    MacKay (1992). A practical Bayesian framework for backpropagation networks. Neural Computation 4.
 
     Examples
     --------
@@ -241,7 +259,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         if not (isinstance(confidence_level, Real) and 0.0 < confidence_level < 1.0):
             raise ValueError(f"confidence_level must be a float in the range (0, 1). Got {confidence_level!r}.")
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
-        half_width = std * ndtri(0.5 + 0.5 * confidence_level)
+        half_width = std * stdtrit(max(self._posterior.degrees_of_freedom, 1.0), 0.5 + 0.5 * confidence_level)
         return np.stack([y - half_width, y + half_width], axis=-1)
 
     def to_mlp(self) -> MLPRegressor:
@@ -270,11 +288,11 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         >>> bool(np.allclose(model.to_mlp().predict(X), model.predict(X), rtol=1e-12))
         True
         """
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self)
         return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1))
 
     @available_if(takes_batches)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, n_samples_total: float | None = None) -> Self:
         """Take one epoch over a batch of the training data; solvers "sgd" and "adam" only.
 
         Parameters
@@ -284,7 +302,13 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets of the batch.
         sample_weight : array-like of shape (n_samples,), optional
-            How many times each sample counts.
+            How many times each sample counts, or, below one in the mean of the batch, how they compare:
+            :ref:`what a weight means <weights-of-samples>`.
+        n_samples_total : float, optional
+            The number of samples in all batches together, or the sum of their weights: the penalty of a batch is its
+            share of `alpha`. By default the distinct rows so far are counted: rows that come again, in any order and
+            in other batches, are known by their values. Say it where these change with each epoch, as by added noise,
+            or where many samples are equal.
 
         Returns
         -------
@@ -296,7 +320,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ValueError
             If a parameter or the data are not valid, or if the weights stop being finite.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, n_samples_total)
 
     def _make_targets(self, y: Any, classes: Any = None) -> RealTargets:
         return RealTargets.of(y)

@@ -173,6 +173,10 @@ class SparseWithOne:
     def __getitem__(self, rows: Rows) -> "SparseWithOne":
         return SparseWithOne(self.rows[rows])
 
+    def toarray(self) -> Array:
+        """Return the rows as a dense array: for a block of them."""
+        return np.hstack([self.rows.toarray(), np.ones((self.rows.shape[0], 1), self.rows.mean.dtype)])
+
     @property
     def T(self) -> "_TransposedSparseWithOne":
         """The transpose, which multiplies as well."""

@@ -18,6 +18,9 @@ from .rows import KeptRows, StandardizedDense, StandardizedSparse, TargetRows
 COPY_BYTES = 2**24
 """Dense X, and Y, up to 16 MiB is standardised once into a copy, larger ones block by block in every pass."""
 
+SPREADS = {"float64": (1e-145, 1e154), "float32": (1e-35, 1e35)}
+"""Which spreads a column may have, if it has one: variances and weights in the units of the data have to be numbers."""
+
 BLOCK_BYTES = 2**21
 """What is taken into the running means and spreads at a time."""
 
@@ -95,31 +98,33 @@ class RunningScaling:
         self.y = other.y if other.y is None else _merged(self.y, other.y)
         return self
 
-    def scaling(self, n_outputs: int) -> Scaling:
-        """Return means and spreads of what was seen.
+    def scaling(self, n_outputs: int, dtype: Any = np.float64) -> Scaling:
+        """Return means and spreads of what was seen, for weights of the given floating type.
 
         Raises
         ------
         ValueError
-            If the spread of a column is not a finite number.
+            If a column has a spread that is too small or too large for it.
         """
-        x_mean, x_spread = _mean_and_spread(cast(Moments, self.x), "X")
+        x_mean, x_spread = _mean_and_spread(cast(Moments, self.x), "X", dtype)
         _, _, *identity = Scaling.identity(len(x_mean), n_outputs)
-        return Scaling(x_mean, x_spread, *(identity if self.y is None else _mean_and_spread(self.y, "y")))
+        return Scaling(x_mean, x_spread, *(identity if self.y is None else _mean_and_spread(self.y, "y", dtype)))
 
 
 def _merged(seen: Moments | None, new: Moments) -> Moments:
     return new if seen is None else seen.merge(new)
 
 
-def _mean_and_spread(moments: Moments, name: str) -> tuple[Array, Array]:
+def _mean_and_spread(moments: Moments, name: str, dtype: Any) -> tuple[Array, Array]:
     with np.errstate(over="ignore", invalid="ignore"):
         spread = moments.spread()
-    if not np.isfinite(spread).all():
-        column = int(np.flatnonzero(~np.isfinite(spread))[0])
+    least, most = SPREADS[np.dtype(dtype).name]
+    wrong = ((spread > 0.0) & (spread < least)) | ~(spread <= most)
+    if wrong.any():
+        column = int(wrong.argmax())
         raise ValueError(
-            f"Column {column} of {name} spreads too widely to be standardised: its variance is not a finite float64. "
-            "Rescale it."
+            f"Column {column} of {name} spreads too {'little' if spread[column] < least else 'widely'} to be "
+            f"standardised: its standard deviation must be from {least:g} to {most:g} in {np.dtype(dtype)}. Rescale it."
         )
     return moments.mean, spread
 

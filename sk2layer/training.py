@@ -1,6 +1,7 @@
 """How a problem is solved: minimise from one or more starts, watch, survive interruption, choose or average."""
 
 import copy
+import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from .monitor import Monitor
 from .network import Shape, Weights, average, initial_weights, pack
 from .objective import Objective
 from .scaling import RunningScaling, Scaling
+from .seen_rows import SeenRows
 from .solvers import Solver
 from .solvers.base import OUT_OF_ITERATIONS
 from .threads import one_blas_thread
@@ -69,6 +71,10 @@ class Problem:
     def objective(self) -> Objective:
         """Return the objective, with a work space of its own."""
         return self._objective(self.train, self.alpha)
+
+    def validation_value(self, theta: Array) -> float | None:
+        """Return the loss on the validation data, None where there are none."""
+        return None if self.validation is None else self._objective(self.validation, 0.0).value(theta)
 
     def attach(self, monitor: Monitor) -> Monitor:
         """Let a monitor watch the loss on the validation data, where there are any; it has no penalty."""
@@ -130,6 +136,7 @@ class FitState(NamedTuple):
     scaling: Scaling
     theta: Array
     value: float
+    validation_value: float | None
     solver_state: dict[str, Any]
     monitor: Monitor
     run_seed: int
@@ -143,12 +150,15 @@ class FitState(NamedTuple):
     def is_of(self, problem: Problem, settings: FitSettings) -> bool:
         """Return whether the problem is the one that the fit was about, so that the solver's state holds for it.
 
-        The objective at theta, to the last bit, serves as the fingerprint of data, weights, network and penalty.
+        The objective and the validation loss at theta, to the last bit, serve as the fingerprint of data, weights,
+        network and penalty.
         """
         same_scaling = all(np.array_equal(mine, its) for mine, its in zip(self.scaling, problem.scaling, strict=True))
         if not same_scaling or self.key != settings.key() or len(self.theta) != problem.shape.n_parameters:
             return False
-        return self.theta.dtype == problem.dtype and problem.objective().value(self.theta) == self.value
+        if self.theta.dtype != problem.dtype or problem.objective().value(self.theta) != self.value:
+            return False
+        return problem.validation_value(self.theta) == self.validation_value
 
 
 class Stream(NamedTuple):
@@ -156,11 +166,10 @@ class Stream(NamedTuple):
 
     running: RunningScaling
     scaling: Scaling
-    weight_seen: float
+    seen: SeenRows
     theta: Array
     solver_type: type[Solver]
     solver_state: dict[str, Any] | None
-    monitor: Monitor
     seed: int
 
 
@@ -174,7 +183,8 @@ class Outcome(NamedTuple):
     loss : float
         The objective at `theta`.
     score : float
-        What restarts are compared by: the validation loss if the fit was stopped by it, else the objective.
+        What restarts are compared by: the validation loss if the fit was stopped by it, the log evidence with a minus
+        where it was maximised, else the objective.
     success : bool
     message : str
         What the solver reported.
@@ -190,6 +200,10 @@ class Outcome(NamedTuple):
         What is averaged, where that is more than this one.
     stopped : bool
         Whether a callback asked for no more starts.
+    solver_state : dict or None
+        Of a solver that works on mini-batches, to go on with from `theta`, and
+    run_seed : int
+        the seed that the order of its rows follows from.
     """
 
     theta: Array
@@ -203,6 +217,8 @@ class Outcome(NamedTuple):
     evidence: Evidence | None = None
     members: tuple["Outcome", ...] = ()
     stopped: bool = False
+    solver_state: dict[str, Any] | None = None
+    run_seed: int = 0
 
     @property
     def networks(self) -> tuple["Outcome", ...]:
@@ -218,14 +234,14 @@ class Outcome(NamedTuple):
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
             message = f"The fit was interrupted after {len(self.monitor.loss_curve)} iterations; {kept} are kept."
-            warnings.warn(message, UserWarning, stacklevel=2 + FRAMES_OF_FIT)
+            warnings.warn(message, UserWarning, stacklevel=3 + FRAMES_OF_FIT)
             return
         for network in self.networks:
             if not network.success:
                 advice = advice if network.message.startswith(OUT_OF_ITERATIONS) else ""
                 n_iter = len(network.monitor.loss_curve)
                 message = f"{method} has not converged after {n_iter} iterations: {network.message}.{advice}"
-                warnings.warn(message, ConvergenceWarning, stacklevel=2 + FRAMES_OF_FIT)
+                warnings.warn(message, ConvergenceWarning, stacklevel=3 + FRAMES_OF_FIT)
                 break
 
 
@@ -252,7 +268,8 @@ def average_of(outcomes: Sequence[Outcome]) -> Outcome:
     ended = [outcome for outcome in outcomes if outcome.message != INTERRUPTED]
     if not ended:
         return outcomes[-1]
-    return best_of(ended)._replace(members=tuple(ended), interrupted=outcomes[-1].interrupted)
+    interrupted = outcomes[-1].interrupted
+    return best_of(ended)._replace(members=tuple(ended), interrupted=interrupted, solver_state=None)
 
 
 RESTARTS = {"best": best_of, "average": average_of}
@@ -280,12 +297,18 @@ def minimize(
         return go_on(problem, settings, state)
     if state is not None and state.in_progress:
         raise ValueError(
-            "The data and the parameters other than max_iter must be those of the fit that was not finished. "
+            "The data, for validation too, and the parameters other than max_iter must be those of the fit that was "
+            "not finished. "
             f"Got others, or another machine's arithmetic, after {len(state.monitor.loss_curve)} iterations of it. "
             "clone() the estimator to start afresh."
         )
     starts = settings.of_starts(n_init if start is None else 1)
     return RESTARTS[restarts](run_starts(problem, starts, start, seed, n_jobs))
+
+
+def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
+    """Return the seed of each start: of its first weights and of the order of its mini-batches."""
+    return [int(number) for number in np.random.SeedSequence(seed).generate_state(n_starts)]
 
 
 def run_starts(
@@ -295,7 +318,7 @@ def run_starts(
 
     If the user interrupts, those that were begun by then are returned, the last of them marked.
     """
-    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(len(all_settings))]
+    seeds = seeds_of_starts(seed, len(all_settings))
 
     def arguments(settings: FitSettings, run_seed: int) -> tuple[Any, ...]:
         return problem, settings, problem.start(start, run_seed), settings.monitor(), None, run_seed, seed
@@ -343,10 +366,11 @@ def run(
         If the objective or the weights stop being finite.
     """
     objective, interrupted, seeds = problem.objective(), False, (run_seed, seed)
-    if settings.reporter is not None:
-        settings.reporter.begin_start()
-        monitor.report = partial(_report, problem, settings, settings.reporter, monitor, seeds)
+    monitor.start_time = time.perf_counter()
     try:
+        if settings.reporter is not None:
+            settings.reporter.begin_start()
+            monitor.report = partial(_report, problem, settings, settings.reporter, monitor, seeds)
         with one_blas_thread():
             result = settings.solver.minimize(
                 objective,
@@ -371,16 +395,26 @@ def run(
     best = monitor.best
     if (monitor.patience is not None or interrupted) and best.theta is not None:
         theta, loss, score = best.theta, best.value, best.loss
-    state = None
-    if settings.keep_state and result.state is not None:
-        value = result.get("fingerprint", result.fun)
-        state = FitState(settings.key(), problem.scaling, result.x, value, result.state, monitor, *seeds)
+    state = _state_to_keep(problem, settings, result, monitor, seeds)
     success = result.success or monitor.out_of_patience or monitor.stopped
     evidence = result.get("evidence")
+    if interrupted and best.extra is not None:
+        evidence = settings.solver.evidence(objective, theta, **best.extra)
+    score = score if evidence is None else -evidence.log_evidence
     outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
-    if settings.reporter is None:
-        return outcome
-    return outcome._replace(stopped=settings.reporter.end_start(outcome))
+    ends_there = settings.solver.supports_partial_fit and theta is result.x  # not at earlier, best weights
+    outcome = outcome._replace(solver_state=result.state if ends_there else None, run_seed=run_seed)
+    return outcome if settings.reporter is None else settings.reporter.end_start(outcome)
+
+
+def _state_to_keep(
+    problem: Problem, settings: FitSettings, result: OptimizeResult, monitor: Monitor, seeds: tuple[int, int]
+) -> FitState | None:
+    """Return where the fit stands, if that is wanted and known."""
+    if not settings.keep_state or result.state is None:
+        return None
+    values = result.get("fingerprint", result.fun), problem.validation_value(result.x)
+    return FitState(settings.key(), problem.scaling, result.x, *values, result.state, monitor, *seeds)
 
 
 def _report(
@@ -396,9 +430,11 @@ def _report(
     def outcome(*, keep_state: bool) -> Outcome:
         theta, seen, state = iteration.x.copy(), monitor.detached(), None
         if keep_state:
-            value = problem.objective().value(theta)
-            state = FitState(settings.key(), problem.scaling, theta, value, iteration.get_state(), seen, *seeds)
+            values = problem.objective().value(theta), problem.validation_value(theta)
+            state = FitState(settings.key(), problem.scaling, theta, *values, iteration.get_state(), seen, *seeds)
         evidence = iteration.get_evidence() if "get_evidence" in iteration else None
-        return Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
+        now = Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
+        solver_state = iteration.get_state() if settings.solver.supports_partial_fit else None
+        return now._replace(solver_state=solver_state, run_seed=seeds[0])
 
     return reporter.end_iteration(outcome)

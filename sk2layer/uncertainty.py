@@ -23,7 +23,7 @@ import numpy as np
 from ._typing import Array
 from .activations import ACTIVATIONS
 from .network import Weights, predict_raw
-from .posterior import predictive_covariance
+from .posterior import Predictive, predictive_covariance
 from .scaling import Scaling
 
 
@@ -34,18 +34,21 @@ class FittedPosterior(NamedTuple):
     ----------
     weights : Weights
         Its mean, for standardised data.
-    factor : ndarray of shape (n_parameters, n_parameters)
-        The lower Cholesky factor of its precision.
+    posterior : Predictive
+        What says how far the weights may be from there.
     scaling : Scaling
         What standardises the data.
     activation : str
         The name of the hidden activation.
+    degrees_of_freedom : float
+        The total weight of the samples less the parameters that they determine: so many the noise is known by.
     """
 
     weights: Weights
-    factor: Array
+    posterior: Predictive
     scaling: Scaling
     activation: str
+    degrees_of_freedom: float
 
     def covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions for rows in the units of the data.
@@ -57,7 +60,7 @@ class FittedPosterior(NamedTuple):
         """
         rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
         spread = self.scaling.y_spread
-        return predictive_covariance(rows, self.weights, activation, self.factor) * np.outer(spread, spread)
+        return predictive_covariance(rows, self.weights, activation, self.posterior) * np.outer(spread, spread)
 
     def mean(self, X: Any) -> Array:
         """Return the raw predictions in float64, shape (n_samples, n_outputs), in the units of the targets."""
@@ -74,6 +77,11 @@ class Mixture(NamedTuple):
     """
 
     members: tuple[FittedPosterior, ...]
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """The fewest of a member."""
+        return min(member.degrees_of_freedom for member in self.members)
 
     def covariance(self, X: Any) -> Array:
         """Return the mean of the members' covariances plus the covariance of their means.

@@ -1,13 +1,17 @@
 """What does bad input get: an error that names the thing, the rule and the value, or a correct finite fit?"""
 
+import inspect
 import re
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.base import BaseTwoLayer
 from sk2layer.solvers import SGD, SOLVERS, Adam, GradientDescent
 
 every_estimator = pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
@@ -104,7 +108,7 @@ PARAMETERS = [
     ("tol", [-1e-9, "small", None], r"a float in the range \[0(.0)?, inf\)"),
     ("early_stopping", ["yes", None], "'bool'"),
     ("validation_fraction", [0.0, 1.0, -0.1, 2, "half"], r"a float in the range \(0(.0)?, 1(.0)?\)"),
-    ("n_iter_no_change", [0, 1.5, None], r"an int in the range \[1, inf\)"),
+    ("n_iter_no_change", [0, 1.5, None, float("nan")], r"an int in the range \[1, inf\) or a float among {inf}"),
     ("n_init", [0, 1.5, None], r"an int in the range \[1, inf\)"),
     ("warm_start", ["yes", None], "'bool'"),
     ("n_jobs", [1.5, "all"], "'int'"),
@@ -136,6 +140,76 @@ def test_unknown_names_come_with_the_choices(Estimator):
         assert all(f"'{choice}'" in str(caught.value) for choice in choices)
 
 
+def test_what_scikit_learn_calls_otherwise_is_translated():
+    with error("'sigmoid' is what scikit-learn calls 'logistic'"):
+        TwoLayerRegressor(activation="logistic").fit(X, NUMBERS)
+
+
+@every_estimator
+def test_arguments_that_are_no_parameters(Estimator):
+    name = Estimator.__name__
+    with pytest.raises(TypeError, match=rf"^{name}: .*'hidden_layer_sizes'.* are hidden_units, .* is hidden_units\)"):
+        Estimator(hidden_layer_sizes=(10,))
+    with pytest.raises(TypeError, match=rf"^{name}: .*'batch_size'.* Its parameters are hidden_units, .*, verbose"):
+        Estimator(batch_size=10)
+    with pytest.raises(TypeError, match=rf"^{name}: too many positional arguments. Its parameters are hidden_units"):
+        Estimator(10, "tanh")
+    assert [*inspect.signature(Estimator).parameters] == [*inspect.signature(BaseTwoLayer).parameters] + (
+        ["class_weight"] if Estimator is TwoLayerClassifier else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "container"),
+    [
+        (None, np.asarray),
+        (None, list),
+        (pd.NA, np.asarray),
+        (pd.NA, partial(pd.Series, dtype="string")),
+        (3, np.asarray),
+    ],
+)
+def test_labels_of_several_types(missing, container):
+    names, spoilt = (np.where(LABELS, "yes", "no").astype(object) for _ in range(2))
+    spoilt[4] = missing
+    for name, call in {
+        "y": lambda: TwoLayerClassifier().fit(X, container(spoilt)),
+        "y_val": lambda: TwoLayerClassifier().fit(X, names, X_val=X, y_val=container(spoilt)),
+        "classes": lambda: TwoLayerClassifier(solver="adam").partial_fit(X, names, classes=container(spoilt)),
+    }.items():
+        with error(rf"^{name} must have labels of one type, none of them missing. Got (NAType|NoneType|int), str\."):
+            call()
+
+
+@pytest.mark.parametrize(("value", "kind"), [(pd.NA, TypeError), ("seven", ValueError)])
+def test_what_is_no_number_is_named(value, kind):
+    spoilt, weight = NUMBERS.astype(object), np.ones(30).astype(object)
+    spoilt[4] = weight[4] = value
+    columns = X.astype(object)
+    columns[4, 1] = value
+    model = TwoLayerRegressor()
+    for name, call in {
+        "X": lambda: model.fit(columns, NUMBERS),
+        "y": lambda: model.fit(X, spoilt),
+        "sample_weight": lambda: model.fit(X, NUMBERS, weight),
+        "X_val": lambda: model.fit(X, NUMBERS, X_val=columns, y_val=NUMBERS),
+        "y_val": lambda: model.fit(X, NUMBERS, X_val=X, y_val=spoilt),
+        "sample_weight_val": lambda: model.fit(X, NUMBERS, X_val=X, y_val=NUMBERS, sample_weight_val=weight),
+    }.items():
+        with pytest.raises(kind, match=rf"^{name}: "):
+            call()
+
+
+@pytest.mark.parametrize("n_rows", [26, 40])
+def test_many_classes_in_a_batch_are_no_surprise(n_rows):
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    rows = np.random.default_rng(0).normal(size=(n_rows, 2))
+    model = TwoLayerClassifier(2, solver="adam", random_state=0)
+    for _ in range(2):
+        model.partial_fit(rows, letters[np.arange(n_rows) % 26], classes=letters)
+    assert model.classes_.tolist() == letters.tolist()
+
+
 @pytest.mark.parametrize("class_weight", ["balance", 3, [1.0, 2.0]])
 def test_wrong_class_weight(class_weight):
     with error(
@@ -144,16 +218,18 @@ def test_wrong_class_weight(class_weight):
         TwoLayerClassifier(class_weight=class_weight).fit(X, LABELS)
 
 
-@pytest.mark.parametrize("class_weight", [{5: 1.0}, {1: -1.0}, {1: np.nan}, {1: np.inf}, {1: "a"}, {"a": 1.0}], ids=str)
-def test_class_weights_of_no_class_or_no_number(class_weight):
-    message = f"class_weight must give numbers >= 0 to labels out of [0, 1]. Got {class_weight}."
+@pytest.mark.parametrize(
+    "class_weight", [{5: -1.0}, {1: -1.0}, {1: np.nan}, {1: np.inf}, {1: "a"}, {"1": 1.0}], ids=str
+)
+def test_class_weights_of_another_kind_of_label_or_no_number(class_weight):
+    message = f"class_weight must give numbers >= 0 to labels like [0, 1]. Got {class_weight}."
     with error(re.escape(message)):
         TwoLayerClassifier(class_weight=class_weight).fit(X, LABELS)
 
 
 @every_solver
 def test_class_weights_that_leave_nothing(solver):
-    with error(r"class_weight must not be zero for all samples. Got {0: 0, 1: 0}"):
+    with error(r"class_weight must not be zero for all samples, .* Got {0: 0, 1: 0}"):
         TwoLayerClassifier(solver=solver, class_weight={0: 0, 1: 0}).fit(X, LABELS)
 
 
@@ -340,9 +416,9 @@ def test_validation_labels_of_another_kind():
 @every_solver
 def test_weights_that_leave_nothing(Estimator, solver):
     y, model = target(Estimator), Estimator(2, solver=solver)
-    with error("sample_weight must not be zero for all samples, and its sum must be finite. Got 0"):
+    with error("sample_weight must not be zero for all samples, and its sum must be at most 1e.30. Got 0"):
         model.fit(X, y, np.zeros(30))
-    with error("sample_weight must not be zero for all samples, and its sum must be finite. Got inf"):
+    with error("sample_weight must not be zero for all samples, and its sum must be at most 1e.30. Got inf"):
         model.fit(X, y, np.full(30, 1e308))
     with error("sample_weight must not be negative. Got -2"):
         model.fit(X, y, spoiled(np.ones(30), -2.0))
@@ -359,8 +435,9 @@ def test_weights_that_leave_nothing(Estimator, solver):
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_constant_targets_are_predicted(solver, standardize, n_outputs):
     y = np.full((30, n_outputs), 3.0)
-    model = TwoLayerRegressor(2, solver=solver, standardize=standardize, random_state=0, max_iter=500).fit(X, y)
-    np.testing.assert_allclose(model.predict(X), y, atol=0.2 if not standardize else 1e-12)
+    model = TwoLayerRegressor(2, solver=solver, standardize=standardize, random_state=0, max_iter=500)
+    model.set_params(n_iter_no_change=100)
+    np.testing.assert_allclose(model.fit(X, y).predict(X), y, atol=0.2 if not standardize else 1e-12)
 
 
 @pytest.mark.filterwarnings("error")
@@ -434,12 +511,23 @@ def test_targets_of_a_large_scale(solver):
 
 @every_solver
 def test_numbers_whose_squares_are_not_finite(solver):
-    with error("Column 0 of X spreads too widely to be standardised: its variance is not a finite float64. Rescale it"):
+    with error("Column 0 of X spreads too widely to be standardised: .* must be from 1e-145 to 1e.154 in float64"):
         TwoLayerRegressor(solver=solver).fit(1e200 * X, NUMBERS)
     with error("Column 0 of y spreads too widely to be standardised"):
         TwoLayerRegressor(solver=solver).fit(X, 1e200 * NUMBERS)
     with error(r"diverged at iteration 1: the objective is not finite"):
-        TwoLayerRegressor(solver=solver, standardize=False).fit(X, 1e200 * NUMBERS)
+        TwoLayerRegressor(solver=solver, standardize=False, alpha=1.0).fit(X, 1e200 * NUMBERS)
+
+
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
+@pytest.mark.parametrize(("x_unit", "y_unit"), [(1.0, 1e200), (1.0, 1e155), (1e200, 1.0), (1.0, 1e-160)])
+def test_numbers_out_of_range_have_no_evidence(solver, x_unit, y_unit):
+    model = TwoLayerRegressor(3, solver=solver, alpha="evidence", standardize=False, random_state=0)
+    with error("The evidence of the penalty is not a finite number: X or y are too .* Set standardize=True"):
+        model.fit(x_unit * X, y_unit * NUMBERS)
+    if y_unit == 1.0:
+        with error("The evidence of the penalty is not a finite number"):
+            TwoLayerClassifier(3, solver=solver, alpha="evidence", standardize=False).fit(x_unit * X, NUMBERS > 0.0)
 
 
 # ----------------------------------------------------------------------------------------------------------- divergence
@@ -484,7 +572,7 @@ def test_a_fit_that_diverges_leaves_the_last_one():
 @every_solver
 def test_no_convergence_is_one_warning_that_says_what_to_do(Estimator, solver):
     with pytest.warns(ConvergenceWarning) as warned:
-        Estimator(3, solver=solver, max_iter=2).fit(X, target(Estimator))
+        Estimator(3, solver=solver, alpha=1.0, max_iter=2).fit(X, target(Estimator))
     message = str(warned[0].message)
     assert len(warned) == 1
     assert warned[0].filename == __file__

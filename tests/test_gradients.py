@@ -242,22 +242,6 @@ def test_pack_is_the_inverse_of_unpack():
     assert all(np.shares_memory(array, theta) for array in weights)
 
 
-@pytest.mark.parametrize(
-    ("activation", "hidden_gain", "output_gain"),
-    [("tanh", 1.0, 1.0), ("identity", 1.0, 1.0), ("relu", np.sqrt(2.0), 1.0), ("sigmoid", 2.0, 2.0)],
-)
-def test_initial_weights_fill_the_bound_of_glorot_and_bengio(activation, hidden_gain, output_gain):
-    d, h, k = 40, 50, 30
-    weights = draw(Shape(d, h, k), activation)
-    for array, bound in [
-        (weights.W1, hidden_gain * np.sqrt(6.0 / (d + h))),
-        (weights.b1, hidden_gain * np.sqrt(6.0 / (d + h))),
-        (weights.W2, output_gain * np.sqrt(6.0 / (h + k))),
-    ]:
-        assert 0.9 * bound < np.abs(array).max() <= bound
-        assert array.std() == pytest.approx(bound / np.sqrt(3.0), rel=0.15)
-
-
 def test_the_initial_sigmoid_network_is_the_tanh_network():
     """It has the same function from the same random numbers, up to the output bias sum_j W2[j]."""
     shape = Shape(5, 8, 3)

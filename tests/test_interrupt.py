@@ -1,6 +1,5 @@
 """Does Ctrl-C keep the best weights so far, warn, and leave a usable estimator, with every solver?"""
 
-import itertools
 import os
 import signal
 import subprocess
@@ -10,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import OptimizeResult
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, evidence, objective, training
-from sk2layer.fixed_penalties import ever_better_fits
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor, kronecker, objective, training
 from sk2layer.monitor import Monitor
 from sk2layer.solvers import SOLVERS
 
@@ -66,27 +64,64 @@ def test_the_best_weights_are_kept(Estimator, solver, evaluation, interrupt_at):
     assert np.isfinite(model.score(X, y))
 
 
-def test_while_the_penalty_is_sought_the_most_probable_fit_is_kept(monkeypatch):
-    seen = []
+WAYS = {
+    "default": {},
+    "lbfgs": {"solver": "lbfgs"},
+    "adam": {"solver": "adam", "alpha": "evidence"},
+    "ard": {"alpha": "ard"},
+    "three starts": {"n_init": 3},
+}
 
-    def interrupted_fits(*args):
-        for point in itertools.islice(ever_better_fits(*args), 2):
-            seen.append(point)
-            yield point
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(evidence, "ever_better_fits", interrupted_fits)
-    with pytest.warns(UserWarning, match=interrupted_warning.format(1)):
-        model = TwoLayerRegressor(5, random_state=0).fit(X, NUMBERS)
-    first, second = seen
-    assert -first.log_evidence / len(X) > model.loss_ == -second.log_evidence / len(X)
-    W2 = second.objective.shape.unpack(second.theta).W2
-    np.testing.assert_allclose(model.coefs_[1], W2 * NUMBERS.std(), rtol=1e-12)
+@every_estimator
+@pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("evaluation", [1, 3, 8, 20, 21, 80, 150])
+def test_while_the_penalty_is_sought_the_evidence_is_kept_with_the_weights(Estimator, params, evaluation, interrupt_at):
+    """Also of the weights within the first round, where there is none yet."""
+    y, model = target(Estimator), Estimator(5, random_state=0, tol=0.0, **params)
+    interrupt_at(evaluation)
+    with pytest.warns(UserWarning, match=interrupted_warning.format(r"\d+")) as warned:
+        model.fit(X, y)
+    assert len(warned) == 1
+    assert 0 < model.n_iter_ == len(model.loss_curve_)
+    assert model.loss_ == min(model.loss_curve_)
+    assert model.penalty_ == params.get("alpha", "evidence")
+    assert model.alpha_.shape == (5,)
+    assert model.log_marginal_likelihood_ <= 0.0 or Estimator is TwoLayerRegressor
+    assert np.isfinite([model.effective_n_parameters_, model.log_marginal_likelihood_]).all()
+    if Estimator is TwoLayerRegressor:
+        assert np.isfinite(model.predict_interval(X)).all()
+        assert (model.noise_variance_ > 0.0).all()
+    posterior = model._posterior.mean(X)
+    np.testing.assert_allclose(posterior, model._raw_prediction(X), rtol=1e-12, atol=1e-12)
+
+
+def test_of_the_rounds_before_an_interrupt_the_best_is_kept(monkeypatch):
+    """Its weights, its penalty, its noise: those of a fit of as many rounds."""
+    seen, add = [], kronecker.KroneckerSum.add
+
+    def interrupted(*args):
+        seen.append(1)
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+        return add(*args)
+
+    monkeypatch.setattr(kronecker.KroneckerSum, "add", interrupted)
+    model = TwoLayerRegressor(5, random_state=0)
+    with pytest.warns(UserWarning, match=interrupted_warning.format(6)):
+        model.fit(X, NUMBERS)
+    monkeypatch.undo()
+    best = int(np.argmin(model.loss_curve_)) + 1
+    with pytest.warns(UserWarning, match="has not converged"):
+        again = TwoLayerRegressor(5, random_state=0, max_iter=best).fit(X, NUMBERS)
+    np.testing.assert_array_equal(model.predict_interval(X), again.predict_interval(X))
+    for name in ("alpha_", "noise_variance_", "loss_", "log_marginal_likelihood_", "effective_n_parameters_"):
+        np.testing.assert_array_equal(getattr(model, name), getattr(again, name))
 
 
 @every_solver
 def test_before_the_first_iteration_the_start_is_kept(solver, interrupt_at):
-    model = TwoLayerRegressor(5, solver=solver, random_state=0)
+    model = TwoLayerRegressor(5, solver=solver, alpha=1.0, random_state=0)
     interrupt_at(1)
     with pytest.warns(UserWarning, match=interrupted_warning.format(0)):
         model.fit(X, NUMBERS)
@@ -121,7 +156,7 @@ def test_of_several_starts_the_best_so_far_is_kept(solver, number, interrupt_at,
         return outcomes[-1]
 
     monkeypatch.setattr(training, "run", run_the_last_one_interrupted)
-    model = TwoLayerRegressor(5, solver=solver, random_state=1, max_iter=20, tol=0.0, n_init=4)
+    model = TwoLayerRegressor(5, solver=solver, alpha=1.0, random_state=1, max_iter=20, tol=0.0, n_init=4)
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X, NUMBERS)
     assert len(outcomes) == number
@@ -168,6 +203,8 @@ def test_an_interrupted_fit_goes_on_from_its_weights(solver, interrupt_at):
         model.fit(X, NUMBERS)
     kept = model.loss_
     model.set_params(max_iter=1)
+    if solver == "adam":  # its first step is as long as its rate, wherever it begins
+        model.set_params(solver__learning_rate=1e-5)
     with pytest.warns(UserWarning, match="has not converged"):
         model.fit(X, NUMBERS)
     assert model.loss_curve_[0] < kept * 1.05

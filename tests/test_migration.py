@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import expit, log_expit
+from sklearn.neural_network import MLPRegressor
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.solvers import SGD
 
 PAGES = Path(__file__).parents[1] / "docs" / "migrate"
 
@@ -121,3 +123,37 @@ def test_the_tables_name_parameters_that_exist():
     known = {*TwoLayerClassifier().get_params(), *TwoLayerRegressor().get_params()}
     assert len(named) > 5
     assert named <= known
+
+
+def same_start(data, theirs, ours, weight=None):
+    """Fit both from the same weights."""
+    X, y = data
+    rng = np.random.default_rng(0)
+    coefs, intercepts = [rng.normal(size=(3, 5)), rng.normal(size=(5, 1))], [rng.normal(size=5), rng.normal(size=1)]
+    theirs.set_params(warm_start=True, max_iter=1, learning_rate_init=1e-300).fit(X, y)
+    theirs.coefs_, theirs.intercepts_ = [W.copy() for W in coefs], [b.copy() for b in intercepts]
+    theirs.set_params(max_iter=ours.max_iter, learning_rate_init=0.01).fit(X, y)
+    ours.fit(X, y, coefs_init=coefs, intercepts_init=intercepts)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_the_penalty_of_a_batch_is_that_of_scikit_learn_with_the_factor_of_the_page(nesterov, data):
+    params = {"tol": 0.0, "n_iter_no_change": float("inf")}
+    solver = SGD(learning_rate=0.01, batch_size=10, shuffle=False, nesterov=nesterov)
+    ours = TwoLayerRegressor(5, solver=solver, alpha=0.2 * 50 / 10, standardize=False, max_iter=20, **params)
+    theirs = MLPRegressor(
+        hidden_layer_sizes=(5,), activation="logistic", solver="sgd", alpha=0.2, batch_size=10, shuffle=False, **params
+    )
+    same_start(data, theirs.set_params(nesterovs_momentum=nesterov), ours)
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_iterations_are_counted_over_all_calls_and_there_in_the_last(data):
+    params = {"solver": "adam", "warm_start": True, "max_iter": 3, "random_state": 0}
+    ours, theirs = TwoLayerRegressor(5, **params), MLPRegressor(hidden_layer_sizes=(5,), **params)
+    for model in (ours, theirs):
+        model.fit(*data).fit(*data)
+    assert (ours.n_iter_, len(ours.loss_curve_)) == (6, 6)
+    assert (theirs.n_iter_, len(theirs.loss_curve_)) == (3, 6)

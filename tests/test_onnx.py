@@ -106,7 +106,7 @@ def test_standard_deviations(target, settings, include_noise, dtype, tolerance):
 
 def test_standard_deviations_need_a_fit_by_evidence():
     model = fitted("one", NUMBER)
-    with pytest.raises(ValueError, match=r'return_std=True needs a fit with alpha="evidence".*Got alpha=0.1'):
+    with pytest.raises(ValueError, match=r'return_std=True needs a fit by evidence: alpha="auto".*Got alpha=0.1'):
         run(model, X, {id(model): {"return_std": True}})
 
 

@@ -34,14 +34,22 @@ def assert_same_fit(one, other):
     assert getattr(one, "validation_loss_curve_", None) == getattr(other, "validation_loss_curve_", None)
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+FITS = {
+    **{name: (name, {"alpha": 1.0}) for name in SOLVERS},
+    **{f"{name} early stopping": (name, {"alpha": 1.0, "early_stopping": True}) for name in SOLVERS},
+    **{f"{name} by evidence": (name, {"alpha": "evidence"}) for name in ["auto", *SOLVERS]},
+    "by ard": ("auto", {"alpha": "ard"}),
+}
+every_fit = pytest.mark.parametrize(("name", "params"), FITS.values(), ids=FITS)
+
+
+@every_fit
 @pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
-@pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
 @pytest.mark.parametrize(
     ("standardize", "sample_weight"), [(False, None), (True, WEIGHT)], ids=["raw", "standardized, weighted"]
 )
-def test_fifty_fits_of_one_iteration_are_one_of_fifty(name, Estimator, early_stopping, standardize, sample_weight):
-    params = {"early_stopping": early_stopping, "standardize": standardize, "warm_start": True}
+def test_fifty_fits_of_one_iteration_are_one_of_fifty(name, params, Estimator, standardize, sample_weight):
+    params = {**params, "standardize": standardize, "warm_start": True}
     whole, y = model_and_target(Estimator, name, max_iter=50, **params)
     pieces, _ = model_and_target(Estimator, name, max_iter=1, **params)
     whole.fit(X, y, sample_weight)
@@ -49,6 +57,9 @@ def test_fifty_fits_of_one_iteration_are_one_of_fifty(name, Estimator, early_sto
         pieces.fit(X, y, sample_weight)
     assert whole.n_iter_ > 5
     assert_same_fit(pieces, whole)
+    for attribute in ("alpha_", "noise_variance_", "log_marginal_likelihood_", "effective_n_parameters_"):
+        mine, its = getattr(pieces, attribute, None), getattr(whole, attribute, None)
+        np.testing.assert_array_equal(mine, its)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -65,7 +76,7 @@ def test_early_stopping_stops_in_pieces_where_it_stops_in_one(name):
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_going_on_with_other_data_starts_from_the_weights(name):
-    model, y = model_and_target(TwoLayerRegressor, name, max_iter=30, warm_start=True)
+    model, y = model_and_target(TwoLayerRegressor, name, max_iter=30, warm_start=True, alpha=1.0)
     model.fit(X, y)
     coefs, intercepts = model.coefs_, model.intercepts_
     fresh = clone(model).set_params(warm_start=False).fit(X[:40], y[:40], coefs_init=coefs, intercepts_init=intercepts)
@@ -75,13 +86,50 @@ def test_going_on_with_other_data_starts_from_the_weights(name):
 
 @pytest.mark.parametrize("change", [{"alpha": 0.1}, {"activation": "tanh"}, {"tol": 1e-9}, {"solver": "adam"}])
 def test_going_on_with_other_parameters_starts_from_the_weights(change):
-    model, y = model_and_target(TwoLayerRegressor, "lbfgs", max_iter=5, warm_start=True)
+    model, y = model_and_target(TwoLayerRegressor, "lbfgs", max_iter=5, warm_start=True, alpha=1.0)
     model.fit(X, y)
     coefs, intercepts = model.coefs_, model.intercepts_
     model.set_params(**change).fit(X, y)
     fresh = clone(model).set_params(warm_start=False).fit(X, y, coefs_init=coefs, intercepts_init=intercepts)
     np.testing.assert_allclose(model.loss_curve_, fresh.loss_curve_, rtol=1e-9)
     assert model.n_iter_ == 5
+
+
+VALIDATION = {
+    "none": {},
+    "one": {"X_val": X[:20], "y_val": NUMBERS[:20]},
+    "weighted": {"X_val": X[:20], "y_val": NUMBERS[:20], "sample_weight_val": WEIGHT[:20]},
+    "another": {"X_val": X[20:45], "y_val": NUMBERS[20:45]},
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
+@pytest.mark.parametrize(
+    ("first", "second"), [("none", "one"), ("one", "weighted"), ("one", "another"), ("one", "none")]
+)
+def test_going_on_with_other_validation_data_starts_from_the_weights(first, second, early_stopping, name):
+    """And with curves of that fit alone, of one length; the best weights are those on the new data."""
+    params = {"alpha": 1.0, "early_stopping": early_stopping, "max_iter": 6, "warm_start": True}
+    model, y = model_and_target(TwoLayerRegressor, name, **params)
+    model.fit(X, y, **VALIDATION[first])
+    fresh = clone(model).set_params(warm_start=False)
+    fresh.fit(X, y, **VALIDATION[second], coefs_init=model.coefs_, intercepts_init=model.intercepts_)
+    model.fit(X, y, **VALIDATION[second])
+    assert len(model.loss_curve_) == model.n_iter_ == 6
+    np.testing.assert_allclose(model.loss_curve_, fresh.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(model.loss_, fresh.loss_, rtol=1e-9)
+    if second != "none" or early_stopping:
+        np.testing.assert_allclose(model.validation_loss_curve_, fresh.validation_loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_going_on_with_the_same_validation_data_goes_on(name):
+    model, y = model_and_target(TwoLayerRegressor, name, max_iter=6, warm_start=True)
+    whole, _ = model_and_target(TwoLayerRegressor, name, max_iter=12)
+    model.fit(X, y, **VALIDATION["weighted"]).fit(X, y, **VALIDATION["weighted"])
+    assert_same_fit(model, whole.fit(X, y, **VALIDATION["weighted"]))
+    assert len(model.validation_loss_curve_) == 12
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -104,7 +152,9 @@ def test_given_weights_are_where_it_starts_also_when_it_could_go_on():
 def test_another_network_cannot_go_on():
     model, y = model_and_target(TwoLayerRegressor, "lbfgs", max_iter=5, warm_start=True)
     model.fit(X, y).set_params(hidden_units=7)
-    with pytest.raises(ValueError, match=r"cannot go on from .*n_hidden=3.* with .*n_hidden=7.*Set warm_start=False"):
+    with pytest.raises(
+        ValueError, match=r"cannot go on from .*n_hidden=3.* with .*n_hidden=7.*clone\(\) the estimator"
+    ):
         model.fit(X, y)
 
 

@@ -103,10 +103,26 @@ def test_without_targets_y_is_left_alone(X):
 
 
 @pytest.mark.parametrize("name", ["X", "y"])
-def test_a_spread_beyond_all_numbers_is_an_error(name, X, Y):
-    (X if name == "X" else Y)[0, 1] = 1e200
-    with pytest.raises(ValueError, match=f"Column 1 of {name} spreads too widely to be standardised"):
+@pytest.mark.parametrize("scale", [1e200, 1e-150, 1e-200, 1e-300, 1e-310])
+def test_a_spread_beyond_all_numbers_is_an_error(name, scale, X, Y):
+    (X if name == "X" else Y)[:, 1] *= scale / np.abs(X if name == "X" else Y)[:, 1].max()
+    amount = "widely" if scale > 1.0 else "little"
+    with pytest.raises(ValueError, match=f"Column 1 of {name} spreads too {amount} to be standardised"):
         scaling_of(X, Y)
+    with pytest.raises(ValueError, match=f"Column 1 of {name} spreads too {amount} to be standardised"):
+        scaling_of(csr_array(X), Y, n_rows=7)
+
+
+@pytest.mark.parametrize("scale", [1e36, 1e-36])
+def test_weights_of_single_precision_have_a_narrower_range(scale, X, Y):
+    with pytest.raises(ValueError, match=r"from 1e-35 to 1e.35 in float32"):
+        TwoLayerRegressor(2).fit(X.astype(np.float32), scale * Y)
+
+
+def test_small_numbers_in_some_blocks_only_are_no_error(X):
+    X[:7, 1] = 1e-200 * np.arange(7)
+    X[7:14, 2] = 1e-200
+    np.testing.assert_allclose(scaling_of(X, n_rows=7).x_spread, X.std(axis=0), rtol=1e-9)
 
 
 # --------------------------------------------------------------------------------------------------- folding out and in
@@ -204,11 +220,12 @@ FITS = [pytest.param(name, id=name) for name in SOLVERS]
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 def test_anybodys_forward_pass_reproduces_the_predictions(solver, weighted, X, Y, weight):
     sample_weight = weight if weighted else None
-    regressor = TwoLayerRegressor(5, solver=solver, random_state=0, max_iter=30).fit(X, Y, sample_weight)
+    regressor = TwoLayerRegressor(5, solver=solver, alpha=1.0, random_state=0, max_iter=30).fit(X, Y, sample_weight)
     (W1, W2), (b1, b2) = regressor.coefs_, regressor.intercepts_
     np.testing.assert_allclose(regressor.predict(X), raw_prediction(X, (W1, b1, W2, b2)), rtol=1e-12)
     label = Y[:, 0] > 0.0
-    classifier = TwoLayerClassifier(5, solver=solver, random_state=0, max_iter=30).fit(X, label, sample_weight)
+    classifier = TwoLayerClassifier(5, solver=solver, alpha=1.0, random_state=0, max_iter=30)
+    classifier.fit(X, label, sample_weight)
     (W1, W2), (b1, b2) = classifier.coefs_, classifier.intercepts_
     probability = expit(raw_prediction(X, (W1, b1, W2, b2)))
     np.testing.assert_allclose(classifier.predict_proba(X)[:, 1:], probability, rtol=1e-12)
@@ -216,7 +233,7 @@ def test_anybodys_forward_pass_reproduces_the_predictions(solver, weighted, X, Y
 
 @pytest.mark.parametrize("solver", FITS)
 def test_a_standardised_fit_is_that_of_standardised_data(solver, X, Y):
-    params = {"hidden_units": 5, "solver": solver, "random_state": 0, "max_iter": 15, "tol": 0.0}
+    params = {"hidden_units": 5, "solver": solver, "alpha": 1.0, "random_state": 0, "max_iter": 15, "tol": 0.0}
     ours = TwoLayerRegressor(**params).fit(X, Y)
     plain = make_pipeline(StandardScaler(), TwoLayerRegressor(**params, standardize=False))
     theirs = TransformedTargetRegressor(plain, transformer=StandardScaler()).fit(X, Y)
@@ -227,7 +244,7 @@ def test_a_standardised_fit_is_that_of_standardised_data(solver, X, Y):
 @pytest.mark.parametrize("solver", FITS)
 def test_a_standardised_classification_is_that_of_standardised_data(solver, X, Y):
     label = (Y[:, 0] > 0.0).astype(int) + (Y[:, 1] > 1e3)
-    params = {"hidden_units": 5, "solver": solver, "random_state": 0, "max_iter": 15, "tol": 0.0}
+    params = {"hidden_units": 5, "solver": solver, "alpha": 1.0, "random_state": 0, "max_iter": 15, "tol": 0.0}
     ours = TwoLayerClassifier(**params).fit(X, label)
     theirs = make_pipeline(StandardScaler(), TwoLayerClassifier(**params, standardize=False)).fit(X, label)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
@@ -240,7 +257,8 @@ def test_a_sparse_fit_is_the_dense_one(solver, convert, standardize, rng, weight
     X = rng.normal(size=(N_SAMPLES, N_FEATURES)) * [1.0, 2.0, 0.5, 1.0]
     X[rng.random(X.shape) < 0.5] = 0.0
     y = np.sin(X[:, 0]) + X[:, 1]
-    model = TwoLayerRegressor(3, solver=solver, standardize=standardize, random_state=0, max_iter=15, tol=0.0)
+    model = TwoLayerRegressor(3, solver=solver, alpha=1.0, standardize=standardize, random_state=0)
+    model.set_params(max_iter=15, tol=0.0)
     dense = model.fit(X, y, weight).predict(X)
     sparse = model.fit(convert(X), y, weight).predict(convert(X))
     np.testing.assert_allclose(sparse, dense, rtol=1e-9)

@@ -10,6 +10,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
+from sk2layer import TwoLayerRegressor
 from sk2layer.activations import ACTIVATIONS
 from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.network import Shape, initial_weights
@@ -180,7 +181,8 @@ def test_lbfgs_says_when_the_line_search_fails():
     wrong = Function(lambda t: 0.5 * t @ t, lambda t: -t)
     result = LBFGS().minimize(wrong, np.ones(2), max_iter=10, tol=1e-4)
     assert not result.success
-    assert "line search found no lower objective" in result.message
+    assert "the line search lowers the objective by no more" in result.message
+    np.testing.assert_array_equal(result.x, np.ones(2))
 
 
 def test_lbfgs_says_when_the_objective_is_not_finite():
@@ -195,6 +197,56 @@ def test_lbfgs_stops_at_the_precision_of_the_arithmetic():
     result = LBFGS().minimize(flat, np.full(2, 1e-3, dtype=np.float32), max_iter=100, tol=0.0)
     assert result.success
     assert "precision of float32" in result.message
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("max_line_search", [20, 50, 500])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lbfgs_ends_at_the_best_point_however_long_it_searches(max_line_search, seed):
+    """At the kinks of relu an interval shrinks until no number is left in it."""
+    X = np.random.default_rng(seed).normal(size=(20, 1))
+    solver = LBFGS(max_line_search=max_line_search)
+    model = TwoLayerRegressor(3, activation="relu", solver=solver, alpha=0, random_state=seed)
+    model.fit(X, np.sin(3.0 * X[:, 0]))
+    assert model.loss_ == min([model.loss_, *model.loss_curve_])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("scale", [1e20, 1e100, 1e-20])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lbfgs_ends_at_the_best_point_in_any_units(scale, activation, seed):
+    X = np.random.default_rng(seed).normal(size=(50, 3))
+    model = TwoLayerRegressor(3, activation=activation, solver="lbfgs", alpha=0, standardize=False, random_state=seed)
+    model.fit(scale * X, X[:, 0])
+    assert model.loss_ == min([model.loss_, *model.loss_curve_])
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("name", ["lbfgs", "lm"])
+def test_convergence_is_claimed_where_the_gradient_vanishes(name, activation, seed):
+    """With no tolerance to be within, that is to rounding: of the objective, whose root is that of the gradient."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 2))
+    shape = Shape(2, 4, 1)
+    penalty = 0.1 * shape.is_weight()
+    kind = {"shape": shape, "activation": ACTIVATIONS[activation], "loss": HalfSquaredError(), "penalty": penalty}
+    objective = Objective(X, np.sin(2.0 * X[:, :1]), None, dtype=np.float64, **kind)
+    theta = initial_weights(shape, ACTIVATIONS[activation], rng)
+    result = SOLVERS[name]().minimize(objective, theta, max_iter=5000, tol=0.0)
+    vanishes = np.abs(objective.value_and_gradient(result.x)[1]).max() < 1e-6
+    assert result.success == vanishes or "max_iter" in result.message
+
+
+@pytest.mark.parametrize("name", MINI_BATCH)
+@pytest.mark.parametrize("batch_size", ["auto", 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_too_short_are_no_convergence(name, batch_size, seed):
+    solver = SOLVERS[name](learning_rate=1e-7, batch_size=batch_size)
+    result = solver.minimize(LeastSquares(), np.zeros(3), max_iter=100, tol=1e-4, seed=seed)
+    assert not result.success
+    assert "learning_rate=1e-07 is too small" in result.message
 
 
 def descends_to_where_scipy_does(objective, start, n_corrections):

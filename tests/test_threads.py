@@ -134,8 +134,9 @@ def test_the_map_waits_for_all_before_it_fails():
 
 
 def test_fits_in_threads_of_the_caller_are_those_of_the_fits_alone():
-    models = [TwoLayerRegressor(solver="lm", max_iter=2, tol=1.0, n_jobs=2, random_state=seed) for seed in range(3)]
+    params = {"solver": "lm", "alpha": 1.0, "max_iter": 2, "tol": 1.0}
+    models = [TwoLayerRegressor(**params, n_jobs=2, random_state=seed) for seed in range(3)]
     together = Parallel(n_jobs=3, prefer="threads")(delayed(model.fit)(X, y) for model in models)
     for model in together:
-        alone = TwoLayerRegressor(solver="lm", max_iter=2, tol=1.0, n_jobs=1, random_state=model.random_state)
+        alone = TwoLayerRegressor(**params, n_jobs=1, random_state=model.random_state)
         assert alone.fit(X, y).loss_curve_ == model.loss_curve_

@@ -3,10 +3,18 @@
 This is the one place that uses private names of scikit-learn.
 """
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, cast
 
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
+
+INFINITY = Options(Real, {float("inf")})
+"""The rule for infinity, as a number that is never reached."""
+
+P = ParamSpec("P")
 
 
 def integer(low: int) -> Any:
@@ -19,9 +27,37 @@ def real(low: float, high: float | None = None, closed: str = "left") -> Any:
     return Interval(Real, low, high, closed=closed)
 
 
-def choice(*names: str) -> Any:
-    """Return the rule for one of several names."""
-    return StrOptions(set(names))
+class Choice(StrOptions):
+    """One of several names, and what to say besides if it is none of them."""
+
+    def __init__(self, names: set[str], note: str) -> None:
+        super().__init__(names)
+        self.note = note
+
+    def __str__(self) -> str:
+        return super().__str__() + self.note
+
+
+def choice(*names: str, note: str = "") -> Any:
+    """Return the rule for one of several names; a note comes after their list."""
+    return Choice(set(names), note)
+
+
+def naming_parameters(init: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
+    """Make an `__init__` that names the class and its parameters where an argument is none of them."""
+    signature = inspect.signature(init)
+
+    @wraps(init)
+    def checked(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            names = ", ".join([*signature.parameters][1:])
+            note = " (hidden_layer_sizes of scikit-learn's MLPs is hidden_units)" * ("hidden_layer_sizes" in kwargs)
+            raise TypeError(f"{type(self).__name__}: {error}. Its parameters are {names}{note}.") from None
+        init(self, *args, **kwargs)
+
+    return cast(Callable[Concatenate[Any, P], None], checked)
 
 
 def check_parameters(estimator: Any) -> None:

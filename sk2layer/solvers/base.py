@@ -86,6 +86,25 @@ class Solver(Documented, BaseEstimator):
             begins with `OUT_OF_ITERATIONS` where more of them are all that is needed.
         """
 
+    def carried_over(self, state: dict[str, Any], objective: Any, theta: Vector) -> dict[str, Any]:
+        """Turn a state into one for another objective, which differs a little.
+
+        Parameters
+        ----------
+        state : dict
+            The `state` of an earlier result.
+        objective : object
+            The objective to go on with.
+        theta : ndarray of shape (n_parameters,)
+            The `x` of that result.
+
+        Returns
+        -------
+        state : dict
+            What still holds of it.
+        """
+        return state
+
 
 def diverged(value: float, theta: Vector) -> bool:
     """Return whether the objective or the weights have stopped being finite."""

@@ -25,6 +25,9 @@ POOL_ROWS = 2**21
 RUN_ROWS = 256
 """Then, runs of so many rows that follow each other come to the pools; POOL_ROWS is a multiple."""
 
+STEEP = 0.5
+"""A gradient of more than this share of the first one is no sign of a minimum nearby."""
+
 
 def shuffled(n_samples: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
     """Yield the numbers below `n_samples` in random order, in pools of at most `POOL_ROWS`.
@@ -70,7 +73,8 @@ class FirstOrder(Solver):
         theta = theta.copy()
         value, gradient = objective.value_and_gradient(theta)
         if state is None:
-            state = {"epoch": 0, "first": value, "best": value, "stale": 0, **self._start(theta)}
+            first = {"first": value, "steepest": _largest(gradient), "last": value, "best": value}
+            state = {"epoch": 0, "stale": 0, "falling": 0, **first, **self._start(theta)}
         else:
             state = _copied(state)
         n_iter, message = 0, self._converged(gradient, state, tol, patience)
@@ -87,7 +91,9 @@ class FirstOrder(Solver):
                     callback(OptimizeResult(x=theta, fun=value, get_state=partial(_copied, state)))
             except StopIteration:
                 message = message or "stopped by the callback"
-        success, message = self._verdict(value, theta, state, message)
+        if gradient is None and message:
+            gradient = objective.value_and_gradient(theta)[1]
+        success, message = self._verdict(value, theta, gradient, state, message, tol, patience)
         return OptimizeResult(
             x=theta, fun=value, jac=gradient, nit=n_iter, success=success, message=message, state=state
         )
@@ -124,7 +130,9 @@ class FirstOrder(Solver):
     def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
         """Return why the minimisation is finished, or an empty string."""
 
-    def _verdict(self, value: float, theta: Vector, state: State, message: str) -> tuple[bool, str]:
+    def _verdict(
+        self, value: float, theta: Vector, gradient: Any, state: State, message: str, tol: float, patience: int
+    ) -> tuple[bool, str]:
         if diverged(value, theta):
             return False, f"the objective is not finite: learning_rate={self.learning_rate:g} is too large"
         if value > state["first"]:
@@ -132,7 +140,16 @@ class FirstOrder(Solver):
                 f"the objective rose from {state['first']:.4g} to {value:.4g}: "
                 f"learning_rate={self.learning_rate:g} is too large, lower it"
             )
+        if state["stale"] >= patience <= state["falling"] and _largest(gradient) > max(tol, STEEP * state["steepest"]):
+            return False, (
+                f"the objective still falls, but by less than tol={tol:g} in {patience} epochs: "
+                f"learning_rate={self.learning_rate:g} is too small, or tol too large"
+            )
         return bool(message), message or OUT_OF_ITERATIONS
+
+
+def _largest(gradient: Vector) -> float:
+    return float(np.abs(gradient).max())
 
 
 class GradientDescent(FirstOrder):
@@ -165,7 +182,7 @@ class GradientDescent(FirstOrder):
         theta -= np.multiply(gradient, self.learning_rate, out=work)
 
     def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
-        largest = float(np.abs(gradient).max())
+        largest = _largest(gradient)
         return f"the largest component of the gradient, {largest:.2g}, is at most tol={tol:g}" if largest <= tol else ""
 
 
@@ -187,7 +204,8 @@ class _MiniBatch(FirstOrder):
 
     def _record(self, value: float, state: State, tol: float, patience: int) -> None:
         state["stale"] = 0 if value < state["best"] - tol else state["stale"] + 1
-        state["best"] = min(value, state["best"])
+        state["falling"] = state["falling"] + 1 if value < state["last"] else 0
+        state["best"], state["last"] = min(value, state["best"]), value
 
     def _converged(self, gradient: Any, state: State, tol: float, patience: int) -> str:
         return (
@@ -198,7 +216,8 @@ class _MiniBatch(FirstOrder):
 class SGD(_MiniBatch):
     """Stochastic gradient descent on shuffled mini-batches, with momentum.
 
-    It has converged when the objective has not fallen by `tol` for `n_iter_no_change` epochs.
+    It stops when the objective has not fallen by `tol` for `n_iter_no_change` epochs. Whether that is near a minimum
+    depends on the learning rate; where it plainly is not, the fit says that it has not converged.
 
     Parameters
     ----------
@@ -211,7 +230,7 @@ class SGD(_MiniBatch):
     schedule : {"constant", "invscaling", "adaptive"}, default="constant"
         "constant" keeps the learning rate; "invscaling" divides it by the number of the step to the power `power_t`;
         "adaptive" divides it by 5, instead of stopping, whenever the objective stops falling, until it is below
-        1e-6.
+        1e-6. In `partial_fit`, which sees no more than a batch, "adaptive" leaves it as it is.
     power_t : float, default=0.5
         The exponent of "invscaling".
     batch_size : int or "auto", default="auto"
@@ -287,7 +306,8 @@ class SGD(_MiniBatch):
 class Adam(_MiniBatch):
     """Adam: gradient steps scaled by running means of the gradient and of its square, on shuffled mini-batches.
 
-    It has converged when the objective has not fallen by `tol` for `n_iter_no_change` epochs.
+    It stops when the objective has not fallen by `tol` for `n_iter_no_change` epochs. Whether that is near a minimum
+    depends on the learning rate; where it plainly is not, the fit says that it has not converged.
 
     Parameters
     ----------

@@ -61,8 +61,9 @@ class Pairs:
 
     def add(self, step: Vector, change: Vector) -> None:
         """Take in a pair, in place of the oldest if there are as many as can be kept, unless it shows no curvature."""
-        if not step.dot(change) > EPS * change.dot(change):
-            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not EPS * change.dot(change) < step.dot(change) < np.inf:
+                return
         new = self.count % self.limit
         self.count += 1
         rows, R_inverse, YY, D = self._taken()
@@ -89,6 +90,12 @@ class Pairs:
         direction -= self.scale * gradient
         return direction
 
+    @property
+    def curvature(self) -> float:
+        """The median curvature y.T y / s.T y of the pairs: at a kink, that of the last ones may be anything."""
+        _, _, YY, D = self._taken()
+        return float(np.median(YY.diagonal() / D)) if self.count else 1.0
+
     def _taken(self) -> tuple[Vector, Vector, Vector, Vector]:
         """Return `rows`, `R_inverse`, `YY` and `D` as far as there are pairs."""
         k = len(self)
@@ -106,8 +113,9 @@ class Pairs:
 class LBFGS(Solver):
     """Limited-memory BFGS with a line search by the strong Wolfe conditions.
 
-    It stops when the largest component of the gradient is at most `tol`, or when the objective falls by less than the
-    precision of floating-point numbers.
+    It has converged when the largest component of the gradient is at most `tol`, or promises to lower the objective by
+    no more than the rounding of floating-point numbers. Where the objective falls no more before that, as at the kinks
+    of "relu", it stops and says so.
 
     Parameters
     ----------
@@ -155,7 +163,7 @@ class LBFGS(Solver):
         """Minimise the objective from theta; see `Solver.minimize`."""
         evaluate, rule = partial(_evaluate, objective, theta.dtype), StoppingRule(tol, theta.dtype)
         point, pairs, fall = self._begin(evaluate, theta) if state is None else self._resume(state)
-        n_iter, (success, message) = 0, rule.verdict(point, fall)
+        n_iter, (success, message) = 0, rule.verdict(point, fall, pairs.curvature)
 
         def get_state() -> dict[str, Any]:
             _, x, value, gradient, _ = point
@@ -164,12 +172,12 @@ class LBFGS(Solver):
         while not message and n_iter < max_iter:
             lower = self._lower(evaluate, point, pairs, rule.rounding(point))
             if lower is None or not lower.value < point.value:
-                success, message = _stuck(point) if lower is None else rule.verdict(point, 0.0)
+                success, message = rule.verdict(point, 0.0, pairs.curvature)
                 break
             pairs.add(lower.theta - point.theta, lower.gradient - point.gradient)
             point, fall = lower, point.value - lower.value
             n_iter += 1
-            success, message = rule.verdict(point, fall)
+            success, message = rule.verdict(point, fall, pairs.curvature)
             try:
                 if callback is not None:
                     x = point.theta.astype(theta.dtype, copy=False)
@@ -186,6 +194,11 @@ class LBFGS(Solver):
             message=message or f"{still}, above tol={tol:g}",
             state=get_state() if keep_state else None,
         )
+
+    def carried_over(self, state: dict[str, Any], objective: Any, theta: Vector) -> dict[str, Any]:
+        """Keep the pairs, which stand for a curvature that differs as little; see `Solver.carried_over`."""
+        point = _evaluate(objective, theta.dtype, theta.astype(np.float64))
+        return {**state, "theta": point.theta, "value": point.value, "gradient": point.gradient, "fall": np.inf}
 
     def _begin(self, evaluate: Callable[..., Point], theta: Vector) -> tuple[Point, Pairs, float]:
         """Return the start, no pairs, and no bound on how far the objective has fallen."""
@@ -235,22 +248,21 @@ class StoppingRule:
         """Return the differences of the objective that do not count."""
         return self.precision * max(abs(point.value), 1.0)
 
-    def verdict(self, point: Point, fall: float) -> tuple[bool, str]:
+    def verdict(self, point: Point, fall: float, curvature: float) -> tuple[bool, str]:
         """Return whether it has converged, and why it has to stop, an empty string where it has not to."""
         largest = _largest(point)
         if not (math.isfinite(point.value) and math.isfinite(largest)):
             return False, "the objective is not finite"
         if largest <= self.tol:
             return True, f"the largest component of the gradient, {largest:.2g}, is at most tol={self.tol:g}"
-        if fall <= self.rounding(point):
-            return True, f"the objective falls by less than the precision of {self.dtype}"
-        return False, ""
+        if fall > self.rounding(point):
+            return False, ""
+        why = f"the line search lowers the objective by no more than the precision of {self.dtype}"
+        # A step along the gradient promises gradient^2 / (2 curvature).
+        if largest * largest <= 8.0 * curvature * self.rounding(point):
+            return True, why
+        return False, f"{why}, and the largest component of the gradient is {largest:.2g}, above tol={self.tol:g}"
 
 
 def _largest(point: Point) -> float:
     return float(np.abs(point.gradient).max())
-
-
-def _stuck(point: Point) -> tuple[bool, str]:
-    largest = _largest(point)
-    return False, f"the line search found no lower objective; the largest component of the gradient is {largest:.2g}"

@@ -10,32 +10,21 @@ The damping follows the gain ratio, the actual by the predicted decrease of the 
 the quadratic model predicts well, and grows faster and faster while steps are refused. No step is taken that does not
 lower the objective, except in its last digits, where what is lowered is the gradient.
 
-Where the parameters are too many for matrices, the same steps are found by conjugate gradients, roughly: B is then the
-Gauss-Newton matrix, of which only products with vectors are needed, and a Kronecker-factored approximation serves as
-preconditioner. Such a step costs as much as a few gradients and brings most of the decrease of the exact one.
-
-The objective needs methods beyond those of `base`:
+The objective needs a method beyond those of `base`:
 
     .curvature(theta, out) -> (gradient, gauss_newton, hessian)       matrices (n, n) in float64, written to `out`
-    .gauss_newton_product(theta, vector) -> vector                    these two for conjugate gradients
-    .kronecker_approximation(theta) -> has .largest and .solve(vector, damping)
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.optimize import OptimizeResult
 
-from ._parameters import choice, real
+from ._parameters import real
 from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
 
-DENSE_LIMIT = 500
-"""linear_solver="auto" is "cholesky" up to this number of parameters; see docs/benchmarks/solver_choice.py."""
-
-MAX_PRODUCTS = 50  # the most products with a vector for a step
+EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 MAX_TRIALS = 30  # the damping has then grown by a factor of 2^465: no step is left between here and rounding
 
 
@@ -73,6 +62,11 @@ class QuadraticModel:
         """The largest diagonal element of the Gauss-Newton matrix, what the first damping is relative to."""
         return float(self.matrices[-1].diagonal().max())
 
+    @property
+    def largest(self) -> float:
+        """The largest component of the gradient."""
+        return float(np.abs(self.gradient).max())
+
     def step(self, damping: float) -> Step | None:
         """Return the damped step, or None where no matrix is positive definite in floating-point arithmetic."""
         while True:
@@ -92,65 +86,22 @@ class QuadraticModel:
         return dpotrf(self.damped.T, lower=1, clean=0, overwrite_a=1)
 
 
-class LinearizedModel:
-    """The objective around theta by products with its Gauss-Newton matrix, without any matrix.
-
-    Conjugate gradients end when the preconditioned residual has shrunk to the part `forcing`.
-    """
-
-    def __init__(self, objective: Any, theta: Vector, forcing: float) -> None:
-        self.forcing = forcing
-        _, gradient = objective.value_and_gradient(theta)
-        self.gradient = gradient.astype(np.float64)
-        self.approximation = objective.kronecker_approximation(theta)
-        self.product = partial(objective.gauss_newton_product, theta)
-
-    @property
-    def scale(self) -> float:
-        """The largest eigenvalue of the approximation, what the first damping is relative to."""
-        return float(self.approximation.largest)
-
-    def step(self, damping: float) -> Step | None:
-        """Return the damped step as far as conjugate gradients come soon (Nocedal & Wright 2006, algorithm 5.3)."""
-        step, residual = np.zeros_like(self.gradient), -self.gradient
-        solved = self.approximation.solve(residual, damping)
-        direction, size = solved, float(residual @ solved)
-        goal = self.forcing**2 * size
-        for _ in range(MAX_PRODUCTS):
-            if not size > goal:
-                break
-            product = self.product(direction) + damping * direction
-            length = size / float(direction @ product)
-            step = step + length * direction
-            residual = residual - length * product
-            solved = self.approximation.solve(residual, damping)
-            size, last_size = float(residual @ solved), size
-            direction = solved + size / last_size * direction
-        # -g.T s - 1/2 s.T B s, with B s = -g - damping s - residual
-        with np.errstate(over="ignore", invalid="ignore"):
-            return Step(step, 0.5 * float(damping * (step @ step) + residual @ step - self.gradient @ step))
-
-
-Model = QuadraticModel | LinearizedModel
-
-
 class LevenbergMarquardt(Solver):
     """Levenberg-Marquardt: damped Gauss-Newton and Newton steps, for small networks by far the fastest to the optimum.
 
-    With matrices, it needs memory for four of n_parameters x n_parameters, and n_parameters^3 / 3 operations a step. It
-    has converged when the largest component of the gradient and the relative decrease of the objective in the last
-    iteration are both at most `tol`, or when the objective cannot be lowered any further in floating-point arithmetic.
+    A step takes n_parameters^3 / 3 operations, and memory for up to 20 matrices of n_parameters x n_parameters: four,
+    and where rows are many, two for each of eight parts of them, which threads may share.
+
+    It has converged when the largest component of the gradient and the relative decrease of the objective in the last
+    iteration are both at most `tol`, or when a step would lower the objective by no more than the rounding of
+    floating-point numbers.
 
     Parameters
     ----------
     damping : float, default=0.01
         The damping of the first step, relative to the largest diagonal element of the Gauss-Newton matrix.
     exact_hessian : bool, default=True
-        Whether steps use the Hessian where it is positive definite; False is Levenberg-Marquardt's method alone. With
-        conjugate gradients it is the Gauss-Newton matrix in any case.
-    linear_solver : {"auto", "cholesky", "cg"}, default="auto"
-        How a step is found: from the matrices, by Cholesky's factorisation; or roughly, by preconditioned conjugate
-        gradients with products of the Gauss-Newton matrix with vectors. "auto" is "cholesky" for up to 500 parameters.
+        Whether steps use the Hessian where it is positive definite; False is Levenberg-Marquardt's method alone.
 
     References
     ----------
@@ -173,13 +124,11 @@ class LevenbergMarquardt(Solver):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "damping": [real(0.0, closed="neither")],
         "exact_hessian": ["boolean"],
-        "linear_solver": [choice("auto", "cholesky", "cg")],
     }
 
-    def __init__(self, *, damping: float = 0.01, exact_hessian: bool = True, linear_solver: str = "auto") -> None:
+    def __init__(self, *, damping: float = 0.01, exact_hessian: bool = True) -> None:
         self.damping = damping
         self.exact_hessian = exact_hessian
-        self.linear_solver = linear_solver
 
     def minimize(
         self,
@@ -199,22 +148,21 @@ class LevenbergMarquardt(Solver):
         if diverged(value, theta):
             message = "the objective is not finite"
             return OptimizeResult(x=theta, fun=value, nit=0, success=False, message=message, state=state)
-        make_model = self._model_maker(objective, len(theta))
-        model = make_model(theta, np.inf if state is None else state["decrease"])
-        state = {"damping": self.damping * model.scale, "decrease": np.inf} if state is None else dict(state)
+        memory = Memory.of(len(theta))
+        model = QuadraticModel(objective, theta, memory, exact=self.exact_hessian)
+        state = self._start(model, value) if state is None else dict(state)
         n_iter, (success, message) = 0, _converged(model, state, tol)
         while not message and n_iter < max_iter:
-            trial = _lower(objective, theta, value, model, state)
+            trial = self._lower(objective, theta, value, model, state)
             if trial is None:
-                success, message = _stuck(model)
+                success, message = self._stuck(model, state, _rounding(theta, value, state), tol)
                 break
-            decrease = (value - trial.fun) / max(abs(value), np.finfo(np.float64).tiny)
-            next_model = make_model(trial.x, decrease)
+            next_model = QuadraticModel(objective, trial.x, memory, exact=self.exact_hessian)
             # Where the objective has no digits left to fall by, the gradient may have, and must then fall itself.
-            if trial.fun >= value and not _largest(next_model) < _largest(model):
-                success, message = _stuck(model)
+            if trial.fun >= value and not next_model.largest < model.largest:
+                success, message = _at_rounding(model)
                 break
-            state["decrease"] = decrease
+            state["decrease"] = (value - trial.fun) / _size(value, state)
             theta, value, model = trial.x, trial.fun, next_model
             n_iter += 1
             success, message = _converged(model, state, tol)
@@ -223,7 +171,7 @@ class LevenbergMarquardt(Solver):
                     callback(OptimizeResult(x=theta, fun=value, get_state=state.copy))
             except StopIteration:
                 success, message = True, message or "stopped by the callback"
-        still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {_largest(model):.2g}"
+        still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {model.largest:.2g}"
         return OptimizeResult(
             x=theta,
             fun=value,
@@ -234,61 +182,77 @@ class LevenbergMarquardt(Solver):
             state=state,
         )
 
-    def _model_maker(self, objective: Any, n_parameters: int) -> Callable[[Vector, float], Model]:
-        """Return what makes the model around theta, given the relative decrease of the objective in the last step."""
-        matrices = n_parameters <= DENSE_LIMIT if self.linear_solver == "auto" else self.linear_solver == "cholesky"
-        if not matrices:
-            return lambda theta, decrease: LinearizedModel(objective, theta, forcing=_forcing(decrease))
-        memory = Memory.of(n_parameters)
-        return lambda theta, decrease: QuadraticModel(objective, theta, memory, exact=self.exact_hessian)
+    def carried_over(self, state: dict[str, Any], objective: Any, theta: Vector) -> dict[str, Any]:
+        """Keep the damping; see `Solver.carried_over`."""
+        return {**state, "decrease": np.inf}
 
+    def _start(self, model: QuadraticModel, value: float) -> dict[str, Any]:
+        damping = self.damping * model.scale
+        return {"damping": damping, "decrease": np.inf, "first": abs(value), "steepest": model.largest}
 
-def _forcing(decrease: float) -> float:
-    """Return how exactly to solve for a step: roughly far from the optimum, better where little is left to gain."""
-    return float(np.clip(np.sqrt(100.0 * max(decrease, 0.0)), 0.01, 0.5))
+    def _lower(
+        self, objective: Any, theta: Vector, value: float, model: QuadraticModel, state: dict[str, Any]
+    ) -> OptimizeResult | None:
+        """Return a point with a lower objective and adapt the damping, or None where there is none to be found.
 
-
-def _lower(objective: Any, theta: Vector, value: float, model: Model, state: dict[str, Any]) -> OptimizeResult | None:
-    """Return a point with a lower objective and adapt the damping, or None where there is none to be found.
-
-    Where the predicted decrease is below the rounding of the objective, an objective that is equal to rounding will do.
-    """
-    growth, rounding = 2.0, 4.0 * np.finfo(theta.dtype).eps * abs(value)
-    damping = state["damping"]
-    for _ in range(MAX_TRIALS):
-        step = model.step(state["damping"])
-        if step is not None:
-            trial = (theta + step.step).astype(theta.dtype)
-            trial_value = objective.value(trial)
-            if not step.predicted > rounding:  # nor where it is not a number
-                if trial_value <= value + rounding:
+        In the last digits of the objective, one that is equal to rounding will do.
+        """
+        growth, rounding, damping = 2.0, _rounding(theta, value, state), state["damping"]
+        least = EPS * model.largest  # where there is no curvature to be relative to
+        for _ in range(MAX_TRIALS):
+            step = model.step(state["damping"])
+            if step is not None:
+                trial = (theta + step.step).astype(theta.dtype)
+                trial_value = objective.value(trial)
+                if not step.predicted > rounding:  # nor where it is not a number
+                    if trial_value <= value + rounding and self._is_at_rounding(model, damping, rounding):
+                        return OptimizeResult(x=trial, fun=trial_value)
+                    break
+                if trial_value < value:
+                    gain_ratio = (value - trial_value) / step.predicted
+                    state["damping"] *= max(1.0 / 3.0, 1.0 - (2.0 * gain_ratio - 1.0) ** 3)
                     return OptimizeResult(x=trial, fun=trial_value)
-                break
-            if trial_value < value:
-                gain_ratio = (value - trial_value) / step.predicted
-                state["damping"] *= max(1.0 / 3.0, 1.0 - (2.0 * gain_ratio - 1.0) ** 3)
-                return OptimizeResult(x=trial, fun=trial_value)
-        state["damping"] *= growth
-        growth *= 2.0
-    state["damping"] = damping  # a fit that goes on from here finds the same
-    return None
+            state["damping"] = max(growth * state["damping"], least)
+            growth *= 2.0
+        state["damping"] = damping  # a fit that goes on from here finds the same
+        return None
+
+    def _is_at_rounding(self, model: QuadraticModel, damping: float, rounding: float) -> bool:
+        """Return whether a step of little damping, too, would lower the objective by no more than its rounding."""
+        step = model.step(min(damping, self.damping * model.scale))
+        return step is not None and step.predicted <= rounding
+
+    def _stuck(self, model: QuadraticModel, state: dict[str, Any], rounding: float, tol: float) -> tuple[bool, str]:
+        """Return whether it has converged where no step is left, and why there is none."""
+        least = max(tol, 64.0 * EPS * state["steepest"])
+        if model.largest <= least or self._is_at_rounding(model, state["damping"], rounding):
+            return _at_rounding(model)
+        why = "no step lowers the objective" if np.isfinite(model.scale) else "the second derivatives are not finite"
+        largest = f"the largest component of the gradient is {model.largest:.2g}"
+        return False, f"{why}, and {largest}, above tol={tol:g}: scale the data, or try another start or solver"
 
 
-def _largest(model: Model) -> float:
-    return float(np.abs(model.gradient).max())
+def _size(value: float, state: dict[str, Any]) -> float:
+    """Return what changes of the objective are relative to: its value, and where that is near zero, its first value."""
+    return max(abs(value), EPS * state["first"], TINY)
 
 
-def _converged(model: Model, state: dict[str, Any], tol: float) -> tuple[bool, str]:
-    if _largest(model) > tol or state["decrease"] > tol:
+def _rounding(theta: Vector, value: float, state: dict[str, Any]) -> float:
+    """Return the differences of the objective that do not count."""
+    return 4.0 * float(np.finfo(theta.dtype).eps) * _size(value, state)
+
+
+def _converged(model: QuadraticModel, state: dict[str, Any], tol: float) -> tuple[bool, str]:
+    if model.largest > tol or state["decrease"] > tol:
         return False, ""
     return True, (
-        f"the largest component of the gradient, {_largest(model):.2g}, and the relative decrease of the objective, "
+        f"the largest component of the gradient, {model.largest:.2g}, and the relative decrease of the objective, "
         f"{state['decrease']:.2g}, are at most tol={tol:g}"
     )
 
 
-def _stuck(model: Model) -> tuple[bool, str]:
+def _at_rounding(model: QuadraticModel) -> tuple[bool, str]:
     return True, (
         "the objective cannot be lowered within the precision of floating-point numbers; the largest component of the "
-        f"gradient is {_largest(model):.2g}"
+        f"gradient is {model.largest:.2g}"
     )

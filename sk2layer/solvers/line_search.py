@@ -73,6 +73,8 @@ def search(evaluate: Callable[[float], Point], start: Point, max_evaluations: in
                 high = low
             low, last = point, low
         step = _beyond(last, low) if high is None else _between(low, high)
+        if step in (low.step, (high or low).step) or not math.isfinite(step):  # no number is left between, or beyond
+            break
     return None if low is start else low
 
 
