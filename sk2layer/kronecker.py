@@ -29,6 +29,7 @@ learning. ICML.
 """
 
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -67,7 +68,8 @@ class InputMoments:
         share = np.broadcast_to(share, (len(Y), 1))
         self.n_rows += len(Y)
         if self.sketched:
-            rows, rng = np.arange(len(Y)), np.random.default_rng(start)
+            # Blocks on a cluster all start at 0: their targets give them signs of their own.
+            rows, rng = np.arange(len(Y)), np.random.default_rng([start, crc32(np.ascontiguousarray(Y).tobytes())])
             signs = np.zeros((len(Y), SKETCH_ROWS), share.dtype)
             signs[rows, (start + rows) % SKETCH_ROWS] = np.sqrt(share[:, 0]) * rng.choice([-1.0, 1.0], len(Y))
             self.inputs += X1.T.dot(signs, out=np.empty((self.inputs.shape[1], SKETCH_ROWS))).T

@@ -238,3 +238,13 @@ def test_losses_are_those_of_the_objective(loss, k):
     losses = objective.kronecker_sum(theta).losses
     assert losses.shape == (k if loss is HalfSquaredError else 1,)
     assert losses.sum() == pytest.approx(objective.value(theta), rel=1e-12)
+
+
+def test_blocks_that_all_start_at_the_first_row_do_not_add_up_in_step():
+    """As on a cluster; the mean square of the one that is appended is 1, whatever the number of blocks."""
+    rng, shape, n_blocks, n = np.random.default_rng(0), Shape(1500, 2, 1), 10, 400
+    total = InputMoments(shape)
+    for _ in range(n_blocks):
+        X1 = np.hstack([rng.normal(size=(n, 1500)), np.ones((n, 1))])
+        total.add(X1, rng.normal(size=(n, 1)), np.full((1, 1), 1.0 / (n_blocks * n)), 0)
+    assert np.einsum("mf,mf->f", total.inputs, total.inputs)[-1] == pytest.approx(1.0, abs=0.3)
