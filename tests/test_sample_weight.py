@@ -71,9 +71,17 @@ def test_a_row_of_weight_zero_is_absent(solver, kind):
     weight = present * np.linspace(0.5, 2.0, 40)
     X_with_nonsense = np.where(present[:, np.newaxis], X, 1e9)
     solver = SOLVERS[solver](batch_size=8) if solver in MINI_BATCH else solver
-    with_zeros = fitted(kind, X_with_nonsense, y, weight, solver=solver)
-    without = fitted(kind, X[present], y[present], weight[present], solver=solver)
+    with_zeros = fitted(kind, X_with_nonsense, y, weight, alpha=1.0, solver=solver)
+    without = fitted(kind, X[present], y[present], weight[present], alpha=1.0, solver=solver)
     assert_same(with_zeros, without, 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_of_weight_zero_is_absent_for_the_evidence(kind):
+    y, present = target(kind), np.arange(40) % 4 > 0
+    weight = present * np.linspace(0.5, 2.0, 40)
+    with_zeros = fitted(kind, np.where(present[:, np.newaxis], X, 1e9), y, weight)
+    assert_same(with_zeros, fitted(kind, X[present], y[present], weight[present]), 1e-9)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
