@@ -305,12 +305,10 @@ class Search:
     @property
     def best(self) -> Best:
         """The best of the present stage, or what it begins with."""
-        seen = [best for best in (self.state["best"], self.state["winner"]) if best is not None]
-        return (
-            Best(*max(seen, key=lambda best: best[2]))
-            if seen
-            else Best(self.state["theta"], self.state["log_precisions"], -np.inf)
-        )
+        state = self.state
+        seen = [Best(*best) for best in (state["best"], state["winner"]) if best is not None]
+        begun = Best(state["theta"], state["log_precisions"], -np.inf)
+        return max(seen, key=lambda best: best.log_evidence, default=begun)
 
     def likelihood(self, n_rows: int | None) -> MarginalLikelihood:
         """Return the likelihood of so many rows, or of all."""

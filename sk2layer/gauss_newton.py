@@ -124,16 +124,6 @@ class Block(NamedTuple):
         """Return the weighted curvature L of each sample's loss, shape (k, k, n)."""
         return np.einsum("omn,pmn->opn", self.factor, self.factor)
 
-    def raw_prediction(self, b2: Array) -> Array:
-        """Return the raw predictions, shape (n, k)."""
-        return self.hidden[:-1].T @ self.W2 + b2
-
-    def gradient(self) -> Array:
-        """Return the gradient of the block's weighted losses, shape (n_parameters,)."""
-        hidden = self.inputs.columns @ (self.slopes * (self.W2 @ self.delta)).T
-        output = self.hidden @ self.delta.T
-        return np.concatenate([hidden.ravel(), output.ravel()])
-
 
 class CurvatureSum(ABC):
     """Sums over row blocks that make up the gradient, the Gauss-Newton matrix and the Hessian.
@@ -348,26 +338,6 @@ def with_ones(X: Array) -> Array:
     columns = np.ones((X.shape[1] + 1, X.shape[0]), X.dtype)
     columns[:-1] = X.T
     return columns
-
-
-def jacobian(inputs: Array, hidden: Array, slopes: Array, W2: Array) -> Array:
-    """Return the derivatives of each raw prediction by the parameters.
-
-    Parameters
-    ----------
-    inputs, hidden, slopes, W2
-        As in `Block`.
-
-    Returns
-    -------
-    jacobian : ndarray of shape (k, n_parameters, n), float64
-    """
-    (h, k), (d, n) = W2.shape, inputs.shape
-    derivatives = np.zeros((k, d * h + (h + 1) * k, n))
-    for o, rows in enumerate(derivatives):
-        np.multiply(inputs[:, np.newaxis], slopes * W2[:, o, np.newaxis], out=rows[: d * h].reshape(d, h, n))
-        rows[d * h :].reshape(h + 1, k, n)[:, o] = hidden
-    return derivatives
 
 
 def pairs(A: Array, out: Array | None = None) -> Array:

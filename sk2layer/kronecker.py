@@ -61,7 +61,6 @@ class InputMoments:
         self.sketched = d > MOST_INPUTS
         self.inputs = np.zeros((SKETCH_ROWS if self.sketched else d + 1, d + 1))
         self.targets, self.n_rows = np.zeros((2, k)), 0
-        self._ones = np.zeros(d + 1)
 
     def add(self, X1: Any, Y: Array, share: Array, start: int) -> "InputMoments":
         """Add a block of rows, the first of which has the number `start`."""

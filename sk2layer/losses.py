@@ -166,10 +166,6 @@ class ScaledSquaredError(HalfSquaredError):
         delta *= self.precision
         return delta
 
-    def curvature_product(self, Z: Array, R: Array) -> Array:
-        """Return R times the precision."""
-        return R * self.precision
-
     def curvature_factor(self, Z: Array) -> Array:
         """Return the root of the precision of each output, as diagonal matrices."""
         return super().curvature_factor(Z) * np.sqrt(self.precision)
