@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import sk2layer
-from sk2layer import callbacks
+from sk2layer import callbacks, preprocessing
 
 PACKAGE = Path(sk2layer.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -36,7 +36,7 @@ HOUSE = [
     {"base"},
     {"incremental"},
     {"regressor", "classifier"},
-    {"__init__", "callbacks", "displays", "onnx"},
+    {"__init__", "callbacks", "displays", "onnx", "preprocessing"},
 ]
 FLOOR = {module: number for number, modules in enumerate(HOUSE) for module in modules}
 
@@ -166,6 +166,7 @@ def test_public_names_are_those_of_the_contract():
     displays = {"LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"}
     assert displays == set(importlib.import_module("sk2layer.displays").__all__)
     assert callbacks.__all__ == ["Checkpoint"]
+    assert preprocessing.__all__ == ["PiecewiseLinearEncoder"]
     assert {"GradientDescent", "SGD", "Adam", "LBFGS", "Solver"} <= set(sk2layer.solvers.__all__)
     assert all(hasattr(sk2layer.solvers, name) for name in sk2layer.solvers.__all__)
     assert set(sk2layer.solvers.SOLVERS) >= {"gd", "sgd", "adam", "lbfgs"}
