@@ -60,7 +60,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         indicators.
     n_features_in_ : int
         The number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if X is a DataFrame whose column names are all strings.
 
     See Also
@@ -243,10 +243,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
     def _encoded(self, X: Any, *pieces: Array) -> Array:
         """Return some rows encoded, in float64."""
-        X = np.asarray(X.toarray() if issparse(X) else X, dtype=np.float64)
+        X = X.toarray() if issparse(X) else X
         encoded = _ramps(X[:, self.feature_indices_], *pieces)
-        missing = np.isnan(encoded)
-        np.copyto(encoded, self.missing_encoding_, where=missing)
+        np.copyto(encoded, self.missing_encoding_, where=np.isnan(encoded))
         return encoded
 
 
@@ -302,8 +301,8 @@ def _edges(values: Array, counts: Array, n_pieces: int) -> Array:
         return np.repeat(values, 2) if len(values) == 1 else values
     reached = n_pieces * np.cumsum(counts)
     levels = np.linspace(0.0, reached[-1], n_pieces + 1)
-    before = values[np.searchsorted(reached, levels * (1.0 - ROUNDING), side="left")]
-    after = values[np.searchsorted(reached, levels * (1.0 + ROUNDING), side="right").clip(max=len(values) - 1)]
+    before = values[np.searchsorted(reached, levels * (1.0 - ROUNDING))]
+    after = values[np.searchsorted(reached, levels * (1.0 + ROUNDING)).clip(max=len(values) - 1)]
     return np.unique(before + (after - before) / 2.0)
 
 

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, solvers
+from sk2layer.preprocessing import PiecewiseLinearEncoder
 from sk2layer.solvers.documentation import DOCUMENTATION
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ PAGES = Path(os.environ.get("SK2LAYER_HTML", ROOT / "docs" / "_build" / "html"))
 CLASSES = [
     TwoLayerRegressor,
     TwoLayerClassifier,
+    PiecewiseLinearEncoder,
     *(getattr(solvers, name) for name in solvers.__all__ if name != "Solver"),
 ]
 every_class = pytest.mark.parametrize("Class", CLASSES)
@@ -36,7 +38,8 @@ def links(estimator):
 
 
 def page_name(Class):
-    return ("sk2layer.solvers." if "solvers" in Class.__module__ else "sk2layer.") + f"{Class.__name__}.html"
+    public = next((name for name in ("solvers", "preprocessing") if name in Class.__module__), "")
+    return ".".join(filter(None, ["sk2layer", public, Class.__name__, "html"]))
 
 
 def entries(page):
@@ -89,7 +92,7 @@ def test_every_link_finds_its_text(Class):
     """What a link of a parameter or fitted attribute looks for stands in the page as it is, quotes included."""
     estimator = Class()
     if hasattr(estimator, "fit"):
-        estimator.set_params(random_state=0).fit(*load_iris(return_X_y=True))
+        estimator.fit(*load_iris(return_X_y=True))
     base = f"{DOCUMENTATION}/generated/{page_name(Class)}#:~:text="
     wanted = {
         tuple(map(unquote, link.removeprefix(base).split(",-", 1)))
