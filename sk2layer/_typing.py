@@ -6,4 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
-Rows: TypeAlias = slice | NDArray[np.integer[Any]]
+
+RowNumbers: TypeAlias = slice | NDArray[np.integer[Any]]
+"""Which rows are meant: consecutive ones, or any, by number."""

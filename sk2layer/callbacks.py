@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from . import archive
-from .base import BaseTwoLayer
-from .callback_support import without_callbacks
+from .estimator import archive
+from .estimator.base import BaseTwoLayer
+from .estimator.callback_support import without_callbacks
 from .solvers._parameters import check_parameters, integer, real
 
 __all__ = ["Checkpoint"]

@@ -1,128 +1,27 @@
 """Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
 
-import itertools
-import warnings
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
-from .base import BaseTwoLayer
-from .dask_input import lazy_on_dask
-from .data import MAX_WEIGHT, Targets, naming
-from .incremental import IncrementalTwoLayer, takes_batches
-from .losses import BinaryLogLoss, Loss, MultinomialLogLoss
-from .mlp import to_mlp
-from .rows import OneHot
+from .estimator.base import BaseTwoLayer
+from .estimator.checks import MAX_WEIGHT
+from .estimator.data import where_the_rows_are
+from .estimator.incremental import IncrementalTwoLayer, takes_batches
+from .estimator.mlp import to_mlp
+from .estimator.targets import LabelTargets, check_labels, sorted_labels
+from .evidence.uncertainty import moderate
 from .solvers import Solver
 from .solvers._parameters import choice, naming_parameters
-from .uncertainty import moderate
 
-
-class LabelTargets(Targets):
-    """Targets that are labels: of two classes, of several classes, or several labels at once.
-
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,)
-        The sorted labels, or the numbers of the columns where there are several labels at once.
-    multilabel : bool
-        Whether there are.
-    """
-
-    scaled = False
-
-    def __init__(self, classes: Any, *, multilabel: bool) -> None:
-        if len(classes) < 2 and not multilabel:
-            raise ValueError(f"y must have at least two classes. Got one class: {classes.tolist()}.")
-        self.classes, self.multilabel = classes, multilabel
-        self.n_outputs = 1 if len(classes) == 2 and not multilabel else len(classes)
-        self.loss: Loss = BinaryLogLoss() if multilabel or self.n_outputs == 1 else MultinomialLogLoss()
-
-    @classmethod
-    def of(cls, y: Any, classes: Any) -> "LabelTargets":
-        """Return the kind of these labels; `classes` names those that y may not have yet."""
-        y = _check_labels(y, "y")
-        with warnings.catch_warnings():
-            if classes is not None:  # y is a part of the data, in which a label may well occur only once
-                warnings.filterwarnings("ignore", "The number of unique classes")
-            check_classification_targets(y)
-            kind = type_of_target(y, input_name="y")
-        if kind == "multilabel-indicator":
-            return cls(np.arange(y.shape[1]), multilabel=True)
-        if kind == "multiclass-multioutput":
-            raise ValueError("y must be one column of labels or a matrix of 0 and 1. Got several columns of labels.")
-        return cls(unique_labels(column_or_1d(y, warn=True)) if classes is None else _sorted(classes), multilabel=False)
-
-    def encode(self, y: Any, name: str = "y") -> Any:
-        """Return 0 and 1 for two classes or several labels, one-hot rows for several classes."""
-        if self.multilabel:
-            return self._encode_indicators(y, name)
-        with naming(name):
-            labels = column_or_1d(_check_labels(y, name))
-        blocks = (labels[start : start + 2**16].tolist() for start in range(0, len(labels), 2**16))
-        unseen = set(itertools.chain.from_iterable(blocks)) - set(self.classes.tolist())
-        if unseen:
-            raise ValueError(
-                f"{name} must have labels out of {self.classes.tolist()}. Got unseen labels: {sorted(unseen, key=str)}."
-            )
-        codes = np.searchsorted(self.classes, labels).astype(np.min_scalar_type(len(self.classes)))
-        return codes[:, np.newaxis] if self.n_outputs == 1 else OneHot(codes, self.n_outputs)
-
-    def _encode_indicators(self, y: Any, name: str) -> Any:
-        Y = _check_labels(y, name)
-        Y = Y.toarray() if issparse(Y) else Y
-        if Y.ndim != 2:
-            raise ValueError(f"{name} must be a matrix of 0 and 1, as in the first fit. Got shape {Y.shape}.")
-        if Y.shape[1] != self.n_outputs:
-            raise ValueError(f"{name} must have {self.n_outputs} columns, one for each label. Got {Y.shape[1]}.")
-        if not np.isin(Y, (0.0, 1.0)).all():
-            raise ValueError(f"{name} must be a matrix of 0 and 1.")
-        return Y.astype(np.uint8)
-
-    def weigh(self, Y: Any, weight: Array | None) -> Array | None:
-        """Return the weights of encoded samples, times those of their classes."""
-        if self.class_weights is None:
-            return weight
-        by_class = self.class_weights[self.codes(Y)]
-        return by_class if weight is None else by_class * weight
-
-    def strata(self, Y: Any) -> Array | None:
-        """Return the classes."""
-        return None if self.multilabel else self.codes(Y)
-
-    def codes(self, Y: Any) -> Array:
-        """Return the position of each sample's class, shape (n_samples,), from encoded targets or raw predictions."""
-        return (Y[:, 0] > 0.0).astype(np.intp) if self.n_outputs == 1 else Y.argmax(axis=1)
-
-
-def _check_labels(y: Any, name: str) -> Any:
-    try:
-        with naming(name):
-            y = check_array(y, ensure_2d=False, accept_sparse="csr", dtype=None, input_name=name, ensure_min_samples=0)
-            if y.dtype == object:
-                sorted(set(y.ravel().tolist()))
-            return y
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in np.asarray(y, dtype=object).ravel().tolist()})
-        if len(kinds) == 1:
-            raise
-        raise ValueError(
-            f"{name} must have labels of one type, none of them missing. Got {', '.join(kinds)}."
-        ) from error
-
-
-def _sorted(classes: Any) -> Array:
-    return np.unique(_check_labels(classes, "classes"))
+# Longer than 300 lines: two thirds of them are docstrings of public methods.
 
 
 class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
@@ -313,7 +212,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         )
         self.class_weight = class_weight
 
-    @lazy_on_dask
+    @where_the_rows_are
     def predict(self, X: Any) -> Any:
         """Predict the class, or the labels.
 
@@ -338,7 +237,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             return (Z > 0.0).astype(int)
         return self.classes_[self._remembered_targets().codes(Z)]
 
-    @lazy_on_dask
+    @where_the_rows_are
     def decision_function(self, X: Any) -> Array:
         """Return the raw prediction, the log odds.
 
@@ -361,7 +260,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         Z = self._moderated_prediction(X)
         return Z[:, 0] if len(self.classes_) == 2 and not self._multilabel else Z
 
-    @lazy_on_dask
+    @where_the_rows_are
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class or label.
 
@@ -385,7 +284,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         p = targets.loss.inverse_link(Z)
         return p if targets.multilabel or p.shape[1] > 1 else np.hstack([1.0 - p, p])
 
-    @lazy_on_dask
+    @where_the_rows_are
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of the probability of each class or label, accurate for the smallest of them.
 
@@ -484,7 +383,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         """
         if classes is not None and getattr(self, "_stream", None) is not None and not self._multilabel:
             known = self.classes_.tolist()
-            if _sorted(classes).tolist() != known:
+            if sorted_labels(classes).tolist() != known:
                 raise ValueError(f"classes must be the same in every call: {known}. Got {classes}.")
         return self._partial_fit(X, y, sample_weight, n_samples_total, classes)
 
@@ -515,10 +414,10 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
 
     @staticmethod
     def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
-        labels, number = np.unique(np.asarray(_check_labels(y, "y")), axis=0, return_inverse=True)
+        labels, number = np.unique(np.asarray(check_labels(y, "y")), axis=0, return_inverse=True)
         return labels, np.bincount(number.ravel(), weight, minlength=len(labels)).astype(np.float64)
 
-    def _class_factors(self, targets: Any, Y: Any, weight: Array | None, *, by_evidence: bool) -> Array | None:
+    def _class_factors(self, targets: Any, Y: Any, weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return None
         if targets.multilabel:
@@ -530,7 +429,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
                 "class_weight must not be zero for all samples, and all weights must sum to at most "
                 f"{MAX_WEIGHT:g}. Got {self.class_weight}."
             )
-        if not by_evidence:
+        if not self._grouping():
             return factors
         factors /= factors.max()
         return factors * (totals @ factors / (totals @ np.square(factors)))

@@ -6,8 +6,8 @@ factor of the posterior's precision and J the derivatives of a raw prediction by
     var z = J (L L.T)^-1 J.T = |L^-1 J.T|^2        J = [ x r.T, r, a e.T, e.T ],    r = g'(z1) * W2 e
 
 where e picks the output or, for several classes, what a class is ahead of the mean of the others, which is what
-probabilities are moderated by (see `uncertainty`). L^-1 is a constant of the graph. It is kept and multiplied with in
-float64 whatever the input is, as the estimators do it: the sum of squares is what is left of far larger terms.
+probabilities are moderated by (`evidence.uncertainty`). L^-1 is a constant of the graph. It is kept and multiplied with
+in float64 whatever the input is, as the estimators do it: the sum of squares is what is left of far larger terms.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,10 @@ from scipy.linalg import solve_triangular
 
 from ._typing import Array
 from .classifier import TwoLayerClassifier
+from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
-from .uncertainty import FittedPosterior
+
+# Longer than 300 lines: the helpers of the two converters are of use to nobody else.
 
 ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity"}
 """The operators of ONNX that compute the hidden activations."""

@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse, vstack
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._typing import Array
+from .estimator.checks import check_weight
 from .solvers._parameters import check_parameters, choice, integer, naming_parameters
 from .solvers.documentation import DOCUMENTATION
+
+# Longer than 300 lines: more than half of them are docstrings of public methods.
 
 __all__ = ["PiecewiseLinearEncoder"]
 
 BLOCK_SIZE = 2**17
 """So many encoded numbers are computed at a time: they stay in the cache."""
-
-MAX_WEIGHT = 1e30
-"""The largest total of weights, as the estimators have it."""
 
 ROUNDING = 1e-12
 """Sums of weights that differ by less than this share are the same."""
@@ -159,7 +159,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """
         check_parameters(self)
         X = self._check_rows(X, reset=True, accept_sparse="csc")
-        weight = _check_weight(sample_weight, X.shape[0])
+        weight = check_weight(sample_weight, X.shape[0])
         learned = [_learn(x, weight, self.n_pieces) for x in _columns(X)]
         self.edges_ = [edges for edges, _ in learned]
         self.missing_encoding_ = np.concatenate([encoding for _, encoding in learned])
@@ -247,24 +247,6 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         encoded = _ramps(X[:, self.feature_indices_], *pieces)
         np.copyto(encoded, self.missing_encoding_, where=np.isnan(encoded))
         return encoded
-
-
-def _check_weight(sample_weight: Any, n_samples: int) -> Array | None:
-    """Return checked weights in float64, shape (n_samples,), or None."""
-    if sample_weight is None:
-        return None
-    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-    if weight.shape != (n_samples,):
-        raise ValueError(f"sample_weight must have the shape ({n_samples},). Got shape {weight.shape}.")
-    if (weight < 0.0).any():
-        raise ValueError(f"sample_weight must not be negative. Got {weight.min():g}.")
-    with np.errstate(over="ignore"):
-        total = weight.sum()
-    if not 0.0 < total <= MAX_WEIGHT:
-        raise ValueError(
-            f"sample_weight must not be zero for all samples, nor more than {MAX_WEIGHT:g} together. Got {total:g}."
-        )
-    return weight
 
 
 def _columns(X: Any) -> Iterator[Array]:

@@ -7,53 +7,14 @@ import numpy as np
 from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
-from .dask_input import lazy_on_dask
-from .data import Targets, naming
-from .incremental import IncrementalTwoLayer, takes_batches
-from .losses import HalfSquaredError
-from .mlp import to_mlp
-
-
-class RealTargets(Targets):
-    """Targets that are numbers: one column or several."""
-
-    loss = HalfSquaredError()
-    scaled = True
-
-    def __init__(self, n_outputs: int, *, is_matrix: bool) -> None:
-        self.n_outputs, self.is_matrix = n_outputs, is_matrix
-
-    @classmethod
-    def of(cls, y: Any) -> "RealTargets":
-        """Return the kind of these targets, as far as their shape tells; `encode` checks them."""
-        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-        return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1)
-
-    def encode(self, y: Any, name: str = "y") -> Array:
-        """Return the numbers as a matrix."""
-        Y = _check_numbers(y, name)
-        Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
-        if Y.shape[1] != self.n_outputs:
-            raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
-        return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
-
-    def strata(self, Y: Any) -> None:
-        """Return None: numbers have no classes."""
-        return None
-
-
-def _check_numbers(y: Any, name: str) -> Array:
-    dtypes = [np.float64, np.float32]
-    with naming(name):
-        y = check_array(y, ensure_2d=False, dtype=dtypes, input_name=name, ensure_min_samples=0)
-    if y.ndim not in (1, 2):
-        raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs). Got {y.shape}.")
-    return y
+from .estimator.data import where_the_rows_are
+from .estimator.incremental import IncrementalTwoLayer, takes_batches
+from .estimator.mlp import to_mlp
+from .estimator.targets import RealTargets
 
 
 class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
@@ -195,7 +156,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     True
     """
 
-    @lazy_on_dask
+    @where_the_rows_are
     def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
         """Predict the targets.
 
@@ -231,7 +192,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         std = np.sqrt(variance + self.noise_variance_ if include_noise else variance).astype(Z.dtype)
         return y, std if self._y_is_matrix else std[:, 0]
 
-    @lazy_on_dask
+    @where_the_rows_are
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
         """Return the interval in which each target lies with the given probability; after a fit by evidence.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from sk2layer.fitted import FittedTwoLayer
+from sk2layer.estimator.fitted import FittedTwoLayer
 
 
 class Watcher:

@@ -14,8 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, callback_support, objective
-from sk2layer.fitted import FittedTwoLayer
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.estimator import callback_support
+from sk2layer.estimator.fitted import FittedTwoLayer
+from sk2layer.objective import objective
 from sk2layer.solvers import SOLVERS
 
 SUPPORTED = hasattr(TwoLayerRegressor, "set_callbacks")

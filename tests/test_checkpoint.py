@@ -21,8 +21,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, archive, callbacks
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor, callbacks
 from sk2layer.callbacks import Checkpoint
+from sk2layer.estimator import archive
 from sk2layer.solvers import SOLVERS
 
 pytestmark = [

@@ -12,7 +12,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_multilabel_classification
 from sklearn.metrics import accuracy_score, r2_score
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, base, training
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.estimator import base, starts
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.solvers import SGD, SOLVERS, Adam, GradientDescent
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -269,8 +271,8 @@ def test_auto_is_what_is_cheapest(Estimator, name, monkeypatch, data_of):
     monkeypatch.setattr(base, "cheapest_solver", lambda *size, **of: asked.append((size, of)) or name)
     X, y = data_of[Estimator]
     assert isinstance(Estimator(1, alpha=1.0, max_iter=1).fit(X, y).solver_, SOLVERS[name])
-    ((n_samples, shape, _, activation), of) = asked[0]
-    assert (n_samples, shape.n_features, shape.n_hidden, activation) == (*X.shape, 1, "sigmoid")
+    ((n_samples, network), of) = asked[0]
+    assert (n_samples, *network.shape[:2], network.activation) == (*X.shape, 1, ACTIVATIONS["sigmoid"])
     assert of == {"density": 1.0, "in_memory": True}
 
 
@@ -354,13 +356,13 @@ def test_given_weights_may_be_lists(diabetes):
 @contextmanager
 def record_runs():
     """Give a list that fills with the outcome of every start."""
-    run, outcomes = training.run, []
+    run, outcomes = starts.run, []
 
     def recording(*args):
         outcomes.append(run(*args))
         return outcomes[-1]
 
-    with patch.object(training, "run", recording):
+    with patch.object(starts, "run", recording):
         yield outcomes
 
 
@@ -436,7 +438,7 @@ def test_verbose_tells_the_seconds_of_this_fit(n_init, diabetes, capsys, monkeyp
         now[0] += 0.25
         return now[0]
 
-    monkeypatch.setattr("sk2layer.monitor.time.perf_counter", clock)
+    monkeypatch.setattr("sk2layer.estimator.monitor.time.perf_counter", clock)
     for start in (1e6, 5e7, 0.0):
         now[0] = start
         pickle.loads(pickle.dumps(model.fit(X, y)))

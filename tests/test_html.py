@@ -18,12 +18,7 @@ from sk2layer.solvers.documentation import DOCUMENTATION
 
 ROOT = Path(__file__).parents[1]
 PAGES = Path(os.environ.get("SK2LAYER_HTML", ROOT / "docs" / "_build" / "html")) / "generated"
-CLASSES = [
-    TwoLayerRegressor,
-    TwoLayerClassifier,
-    PiecewiseLinearEncoder,
-    *(getattr(solvers, name) for name in solvers.__all__ if name != "Solver"),
-]
+CLASSES = [TwoLayerRegressor, TwoLayerClassifier, PiecewiseLinearEncoder, *solvers.SOLVERS.values()]
 every_class = pytest.mark.parametrize("Class", CLASSES)
 
 links_parameters = pytest.mark.skipif(

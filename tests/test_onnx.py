@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
-from sk2layer.activations import ACTIVATIONS
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.onnx import register
 
 skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")

@@ -408,11 +408,11 @@ def test_parameters_are_checked(params, message):
     ("weight", "message"),
     [
         ([1.0, -2.0], "sample_weight must not be negative. Got -2"),
-        ([0.0, 0.0], r"sample_weight must not be zero for all samples, nor more than 1e\+30 together. Got 0"),
+        ([0.0, 0.0], r"sample_weight must not be zero for all samples, and its sum must be at most 1e\+30. Got 0"),
         ([1e308, 1e308], "sample_weight must not be zero for all samples, .* Got inf"),
         ([1.0, np.nan], "sample_weight contains NaN"),
-        ([1.0], r"sample_weight must have the shape \(2,\). Got shape \(1,\)"),
-        ([[1.0], [1.0]], r"sample_weight must have the shape \(2,\). Got shape \(2, 1\)"),
+        ([1.0], r"sample_weight must be 1D, one weight per sample: shape \(2,\). Got shape \(1,\)"),
+        ([[1.0], [1.0]], r"sample_weight must be 1D, one weight per sample: shape \(2,\). Got shape \(2, 1\)"),
     ],
 )
 def test_weights_are_checked(weight, message):

@@ -21,13 +21,13 @@ import math
 
 import numpy as np
 import pytest
+from networks import objective_on
 from scipy.special import expit, logsumexp
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
-from sk2layer.activations import ACTIVATIONS
-from sk2layer.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
-from sk2layer.network import Shape, Workspace, backward, forward
-from sk2layer.objective import Objective
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
+from sk2layer.model.network import Shape, Workspace, backward, forward
 from sk2layer.solvers import GradientDescent
 
 N_SAMPLES, N_FEATURES, N_HIDDEN, N_STEPS = 25, 3, 4, 200
@@ -283,10 +283,10 @@ def test_the_output_delta_is_prediction_minus_target(loss, output, library_loss,
 def test_the_backward_pass_sees_nothing_of_the_loss_but_the_delta(rng, X):
     shape, activation = Shape(N_FEATURES, N_HIDDEN, 2), ACTIVATIONS["sigmoid"]
     theta, D2 = rng.normal(size=shape.n_parameters), rng.normal(size=(N_SAMPLES, 2))
-    weights, layers, work = shape.unpack(theta), shape.layers(theta), Workspace.empty(N_SAMPLES, shape, np.float64)
+    weights, augmented, passes = shape.unpack(theta), shape.augmented(theta), Workspace(shape, float).passes(N_SAMPLES)
     found, X1 = np.empty(shape.n_parameters), np.hstack([X, np.ones((N_SAMPLES, 1))])
-    forward(X1, layers, activation, work)
-    backward(X1, layers, activation, work, D2, shape.layers(found))
+    forward(X1, augmented, activation, passes)
+    backward(X1, augmented, activation, passes, D2, shape.augmented(found))
     gradient = shape.unpack(found)
     A1 = sigmoid(X @ weights.W1 + weights.b1)
     D1 = D2 @ weights.W2.T * A1 * (1.0 - A1)
@@ -299,12 +299,12 @@ def test_equal_deltas_give_equal_gradients(loss, rng, X):
     """A regression, its targets chosen so that its deltas are those of a classification, has the same gradient."""
     shape = Shape(N_FEATURES, N_HIDDEN, 3)
     theta, Y = rng.normal(size=shape.n_parameters), np.eye(3)[rng.integers(3, size=N_SAMPLES)]
-    network = {"shape": shape, "activation": ACTIVATIONS["sigmoid"], "penalty": np.zeros(len(theta)), "dtype": float}
     W1, b1, W2, b2 = shape.unpack(theta)
     Z2 = sigmoid(X @ W1 + b1) @ W2 + b2
     targets = Z2 - (loss.inverse_link(Z2.copy()) - Y)
-    of_classes = Objective(X, Y, None, loss=loss, **network).value_and_gradient(theta)[1]
-    of_numbers = Objective(X, targets, None, loss=HalfSquaredError(), **network).value_and_gradient(theta)[1]
+    network = {"h": N_HIDDEN, "activation": "sigmoid"}
+    of_classes = objective_on(X, Y, loss, **network).value_and_gradient(theta)[1]
+    of_numbers = objective_on(X, targets, HalfSquaredError(), **network).value_and_gradient(theta)[1]
     np.testing.assert_allclose(of_numbers, of_classes, rtol=0.0, atol=1e-14)
 
 

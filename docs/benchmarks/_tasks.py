@@ -17,8 +17,8 @@ from scipy.special import expit, logsumexp
 from sklearn import datasets
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from sk2layer.activations import ACTIVATIONS
-from sk2layer.network import Shape, initial_weights
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.network import Shape, initial_weights
 
 
 class Weights(NamedTuple):

@@ -61,17 +61,17 @@ class TimedLevenbergMarquardt(LevenbergMarquardt):
     begun: float
     taken: np.ndarray
 
-    def minimize(self, objective, theta, *, callback=None, **settings):
+    def minimize(self, objective, theta, run):
         """Minimise as ever."""
         counting, stamps = Counting(objective), []
 
         def note(result):
             if not stamps:
                 stamps.append(spent(counting.n_trials))
-            callback(result)
+            run.callback(result)
 
         type(self).begun = time.perf_counter()
-        result = super().minimize(counting, theta, callback=note, **settings)
+        result = super().minimize(counting, theta, run._replace(callback=note))
         type(self).taken = (spent(counting.n_trials) - stamps[0]) / (result.nit - 1)
         return result
 

@@ -36,7 +36,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from sk2layer import TwoLayerClassifier, TwoLayerRegressor, evidence
+from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.evidence import report
 
 SIZES = [(300, 10), (1000, 10), (3000, 10), (10000, 10), (30000, 10), (100000, 10), (3000, 60)]
 CLASSES = {
@@ -171,7 +172,7 @@ def coverage(options):
         shares = []
         for seed in range(repeats):
             (X, y), (X_test, y_test) = make(None, seed), make(5000, 10**6 + seed)
-            shares.append([_covered(limit, seed, X, y, X_test, y_test) for limit in (evidence.AFFORDABLE_LOOK, 0.0)])
+            shares.append([_covered(limit, seed, X, y, X_test, y_test) for limit in (report.AFFORDABLE_LOOK, 0.0)])
         print(f"{name:26}{np.mean(shares, axis=0)[0]:15.3f}{np.mean(shares, axis=0)[1]:12.3f}", flush=True)
         if options.quick:
             break
@@ -179,11 +180,11 @@ def coverage(options):
 
 def _covered(limit, seed, X, y, X_test, y_test):
     """Return the share inside for a fit whose last look may take so many seconds."""
-    usual, evidence.AFFORDABLE_LOOK = evidence.AFFORDABLE_LOOK, limit
+    usual, report.AFFORDABLE_LOOK = report.AFFORDABLE_LOOK, limit
     try:
         return share_inside(TwoLayerRegressor(random_state=seed).fit(X, y), X_test, y_test)
     finally:
-        evidence.AFFORDABLE_LOOK = usual
+        report.AFFORDABLE_LOOK = usual
 
 
 FUNCTIONS = {

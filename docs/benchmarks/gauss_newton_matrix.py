@@ -5,10 +5,10 @@ penalty on the diagonal, with the rows of the Jacobian
 
     x_f r_a   (W1)      r_a   (b1)      a_a   (W2)      1   (b2)          r = a (1 - a) W2
 
-`Objective.gauss_newton` also returns value and gradient: its time is that of all three, from X. For the dense way it is
-given with and without the time to build the Jacobian. With several threads, ours share the rows and leave BLAS one;
-the dense way leaves them to BLAS. The ways take turns, where there are several threads after a pause and a call that is
-not timed; medians, and ratios to `gauss_newton`.
+`Objective.curvature` also returns the gradient, and the value is asked for: the time is that of all three, from X. For
+the dense way it is given with and without the time to build the Jacobian. With several threads, ours share the rows and
+leave BLAS one; the dense way leaves them to BLAS. The ways take turns, where there are several threads after a pause
+and a call that is not timed; medians, and ratios to `gauss_newton`.
 """
 
 import argparse
@@ -24,11 +24,12 @@ from scipy.linalg.blas import dsyrk
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from sk2layer.activations import ACTIVATIONS
-from sk2layer.losses import HalfSquaredError
-from sk2layer.network import Shape, initial_weights
-from sk2layer.objective import Objective
-from sk2layer.threads import one_blas_thread
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.losses import HalfSquaredError
+from sk2layer.model.network import Network, Shape, initial_weights
+from sk2layer.objective.objective import Objective
+from sk2layer.rows.sources import Table
+from sk2layer.rows.threads import one_blas_thread
 
 SIZES = [(8192, 30, 30), (50000, 10, 30), (1024, 8, 20)]  # rows, inputs, hidden units
 QUICK_SIZES = [(1024, 8, 20)]
@@ -41,20 +42,18 @@ def make_objective(n_rows, n_features, n_hidden, n_threads=1):
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((n_rows, n_features)), rng.standard_normal((n_rows, 1))
     shape, activation = Shape(n_features, n_hidden, 1), ACTIVATIONS["sigmoid"]
-    network = {"shape": shape, "activation": activation, "loss": HalfSquaredError()}
-    objective = Objective(
-        X, Y, None, **network, penalty=ALPHA * shape.is_weight(), dtype=np.float64, n_threads=n_threads
-    )
+    network = Network(shape, activation, HalfSquaredError())
+    objective = Objective(Table(X, Y), network, penalty=ALPHA * shape.is_weight(), n_threads=n_threads)
     return objective, initial_weights(shape, activation, rng)
 
 
 def dense_jacobian(objective, theta):
     """Return the Jacobian of the raw prediction, shape (n_samples, n_parameters), in the order of theta."""
-    X, weights = objective.X, objective.shape.unpack(theta)
+    X, weights = objective.sums.X[:], objective.shape.unpack(theta)
     (n, d), h = X.shape, objective.shape.n_hidden
     A = expit(X @ weights.W1 + weights.b1)
     R = A * (1.0 - A) * weights.W2[:, 0]
-    J = np.empty((n, objective.n_parameters))
+    J = np.empty((n, objective.shape.n_parameters))
     # Reshaping one axis of J into two makes a view: the products are written where they belong.
     np.multiply(X[:, :, np.newaxis], R[:, np.newaxis, :], out=J[:, : d * h].reshape(n, d, h))
     J[:, d * h : (d + 1) * h] = R
@@ -67,16 +66,17 @@ def check(objective, theta, J):
     """Return the largest difference of both matrices relative to the largest entry; it must be below 1e-10."""
     expected = J.T @ J / objective.n_samples
     expected.flat[:: len(theta) + 1] += objective.penalty / objective.n_samples
-    difference = np.abs(objective.gauss_newton(theta)[2] - expected).max() / np.abs(expected).max()
+    difference = np.abs(gauss_newton(objective, theta)[2] - expected).max() / np.abs(expected).max()
     if not difference <= 1e-10:
         raise AssertionError(f"the matrices differ by {difference:.1e}")
     return difference
 
 
 def gauss_newton(objective, theta):
-    """Return value, gradient and matrix as a fit computes them."""
+    """Return value, gradient and matrix as a fit computes them, at weights that it has not seen."""
+    theta += 1e-15
     with one_blas_thread():
-        return objective.gauss_newton(theta)
+        return objective.value(theta), *objective.curvature(theta, hessian=False)[:2]
 
 
 def compare(size, threads, repeats):
@@ -95,7 +95,7 @@ def compare(size, threads, repeats):
     seconds = {name: float(np.median(values)) for name, values in turns.items()}
     cells = [f"{name} {1e3 * s:.2f} ms ({s / seconds['gauss_newton']:.2f})" for name, s in seconds.items()]
     n, d, h = size
-    title = f"{n} x {d}, {h} units, {objective.n_parameters} parameters, {threads} thread(s)"
+    title = f"{n} x {d}, {h} units, {len(theta)} parameters, {threads} thread(s)"
     print(f"{title}: {'; '.join(cells)}; difference {difference:.0e}", flush=True)
 
 
@@ -105,10 +105,10 @@ def print_memory(size):
     with threadpool_limits(limits=1):
         before = _peak_mebibytes()
         began = time.perf_counter()
-        objective.gauss_newton(theta)
+        gauss_newton(objective, theta)
         seconds, after = time.perf_counter() - began, _peak_mebibytes()
     n, d, h = size
-    data = objective.X.nbytes / 2**20
+    data = 8 * n * d / 2**20
     print(f"{n} x {d} ({data:.0f} MiB), {h} units: {after - before:.0f} MiB beyond X at the peak, {seconds:.2f} s")
 
 

@@ -6,7 +6,7 @@ is within 2 % of the lowest of all. The last columns name the fastest good one, 
 
     python docs/benchmarks/solver_choice.py [--seeds 3] [--rows 200 2000 20000] [--inputs 10 50] [--units 5 20 50]
 
-`--rates` measures what `sk2layer/solver_choice.py` predicts: the processor's milliseconds an iteration by size, with
+`--rates` measures what `sk2layer/objective/cost.py` predicts: the processor's milliseconds an iteration by size, with
 the prediction behind each; and how many iterations of L-BFGS it takes to come within 2 % of where Levenberg-Marquardt
 ends by itself, for one of those that itself needs. `--quick` is a smoke run of either.
 """
@@ -21,8 +21,8 @@ from sklearn.datasets import make_classification, make_friedman1
 from threadpoolctl import threadpool_limits
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
-from sk2layer.network import Shape
-from sk2layer.solver_choice import adam_seconds, lbfgs_seconds, lm_seconds
+from sk2layer.model.network import Shape
+from sk2layer.objective.solver_choice import adam_seconds, lbfgs_seconds, lm_seconds
 from sk2layer.solvers import LBFGS, SOLVERS, LevenbergMarquardt
 
 COMPARED = "lm", "lbfgs", "adam"
@@ -85,17 +85,17 @@ def clocked(solver, limit):
     """Return the solver, which notes seconds of the processor and objective after each iteration, up to a limit."""
 
     class Clocked(type(solver)):
-        def minimize(self, objective, theta, *, callback, **options):
+        def minimize(self, objective, theta, run):
             began = time.process_time()
 
             def note(result):
                 self.seen.append((time.process_time() - began, result.fun))
-                callback(result)
+                run.callback(result)
                 if self.seen[-1][0] > limit:
                     raise StopIteration
 
             self.seen = []
-            return super().minimize(objective, theta, callback=note, **options)
+            return super().minimize(objective, theta, run._replace(callback=note))
 
         def __sklearn_clone__(self):
             return self

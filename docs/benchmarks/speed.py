@@ -12,7 +12,7 @@ gradient   The objective with its gradient, on all rows, beside the two products
            X @ W1 and X.T @ D1, in as many threads of BLAS. Where there are several threads, here and below, each turn
            is after a pause, in which those of BLAS go to sleep, and a call that is not timed.
 matrix     Value, gradient and Gauss-Newton matrix, beside the product of the pairs of inputs with the pairs of hidden
-           units in it alone (see `sk2layer.gauss_newton`), block by block.
+           units in it alone (see `sk2layer.objective.curvature`), block by block.
 lbfgs      An iteration of a fit by L-BFGS, and its memory beyond X at the peak, in a process of its own.
 predict    Rows a second, and one row.
 tiny       A fit of 100 x 5 with 5 units, 10 iterations, and a prediction of one row.
@@ -41,13 +41,14 @@ from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
 from sk2layer import TwoLayerRegressor
-from sk2layer.activations import ACTIVATIONS
-from sk2layer.gauss_newton import PAIR_COLUMNS
-from sk2layer.losses import HalfSquaredError
-from sk2layer.network import Shape, initial_weights
-from sk2layer.objective import Objective
-from sk2layer.solvers import Adam
-from sk2layer.threads import one_blas_thread
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.losses import HalfSquaredError
+from sk2layer.model.network import Network, Shape, initial_weights
+from sk2layer.objective.curvature_terms import PAIR_COLUMNS
+from sk2layer.objective.objective import Objective
+from sk2layer.rows.sources import Table
+from sk2layer.rows.threads import one_blas_thread
+from sk2layer.solvers import Adam, Run
 
 STEPS = [(32, 10, 50, 300), (200, 30, 100, 100), (512, 100, 512, 20)]  # rows of a batch, inputs, units, batches
 FULL = (200_000, 30, 100)  # rows, inputs, units
@@ -84,9 +85,9 @@ def draw(n_rows, n_features, dtype):
 def make_objective(kind, X, y, n_hidden, n_threads=1):
     """Return an objective and where to start."""
     shape, activation = Shape(X.shape[1], n_hidden, 1), ACTIVATIONS["sigmoid"]
-    network = {"shape": shape, "activation": activation, "loss": HalfSquaredError(), "penalty": shape.is_weight()}
+    network = Network(shape, activation, HalfSquaredError())
     theta = initial_weights(shape, activation, np.random.default_rng(0)).astype(X.dtype)
-    return kind(X, y[:, np.newaxis], None, **network, dtype=X.dtype, n_threads=n_threads), theta
+    return kind(Table(X, y[:, np.newaxis]), network, shape.is_weight(), X.dtype, n_threads), theta
 
 
 def peer(n_hidden, solver, max_iter, **params):
@@ -153,7 +154,7 @@ def measure_steps(options):
 
 
 def _epochs(solver, objective, theta, epochs):
-    solver.minimize(objective, theta, max_iter=epochs, tol=0.0, patience=FOREVER)
+    solver.minimize(objective, theta, Run(max_iter=epochs, tol=0.0, patience=FOREVER))
 
 
 def measure_sigmoid(options):
@@ -225,8 +226,10 @@ def measure_matrix(options):
         objective, theta = make_objective(Objective, X, y, h, threads)
 
         def matrix(objective=objective, theta=theta):
+            theta += 1e-15  # the sums at the last weights are remembered
             with one_blas_thread():
-                objective.gauss_newton(theta)
+                objective.value(theta)
+                objective.curvature(theta, hessian=False)
 
         def product():
             for _ in range(n // PAIR_COLUMNS):
@@ -234,7 +237,7 @@ def measure_matrix(options):
 
         with threadpool_limits(threads):
             seconds = take_turns({"product": product, "matrix": matrix}, options.repeats, **clocked(options, threads))
-        print_ways(f"{n} x {d} -> {h}, {objective.n_parameters} parameters, {threads} thread(s), ms", seconds, 1e3)
+        print_ways(f"{n} x {d} -> {h}, {len(theta)} parameters, {threads} thread(s), ms", seconds, 1e3)
 
 
 def measure_lbfgs(options):

@@ -19,11 +19,12 @@ import numpy as np
 from _tasks import list_data_sets, make_task
 from threadpoolctl import threadpool_limits
 
-from sk2layer.activations import ACTIVATIONS
-from sk2layer.losses import HalfSquaredError
-from sk2layer.network import Shape, pack
-from sk2layer.objective import Objective
-from sk2layer.solvers import LevenbergMarquardt
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.losses import HalfSquaredError
+from sk2layer.model.network import Network, Shape, pack
+from sk2layer.objective.objective import Objective
+from sk2layer.rows.sources import Table
+from sk2layer.solvers import LevenbergMarquardt, Run
 
 
 class Projected:
@@ -37,12 +38,13 @@ class Projected:
 
     def complete(self, theta):
         """Return all weights: the given hidden layer and the output layer that is best for it."""
-        whole = np.concatenate([theta, np.zeros(self.objective.n_parameters - self.n_hidden)])
-        weights = self.objective.shape.unpack(whole)
-        A1 = self.objective.X @ weights.W1 + weights.b1
-        self.objective.activation.apply(A1)
+        shape, sums = self.objective.shape, self.objective.sums
+        whole = np.concatenate([theta, np.zeros(shape.n_parameters - self.n_hidden)])
+        weights = shape.unpack(whole)
+        A1 = sums.X[:] @ weights.W1 + weights.b1
+        self.objective.network.activation.apply(A1)
         A = np.column_stack([A1, np.ones(len(A1))])
-        whole[self.n_hidden :] = np.linalg.solve(A.T @ A + np.diag(self.penalty), A.T @ self.objective.Y).ravel()
+        whole[self.n_hidden :] = np.linalg.solve(A.T @ A + np.diag(self.penalty), A.T @ sums.Y).ravel()
         return whole
 
     def value(self, theta):
@@ -62,17 +64,8 @@ class Projected:
 def make_objective(task):
     """Return sk2layer's objective of a benchmark task, and the start."""
     shape = Shape(task.X.shape[1], task.start[0].shape[1], task.Y.shape[1])
-    objective = Objective(
-        task.X,
-        task.Y,
-        None,
-        shape=shape,
-        activation=ACTIVATIONS["sigmoid"],
-        loss=HalfSquaredError(),
-        penalty=task.alpha * shape.is_weight(),
-        dtype=np.float64,
-    )
-    return objective, pack(task.start)
+    network = Network(shape, ACTIVATIONS["sigmoid"], HalfSquaredError())
+    return Objective(Table(task.X, task.Y), network, task.alpha * shape.is_weight()), pack(task.start)
 
 
 def record(objective, theta, max_iter):
@@ -82,7 +75,7 @@ def record(objective, theta, max_iter):
     def watch(result):
         curve.append((time.perf_counter() - began, result.fun))
 
-    LevenbergMarquardt().minimize(objective, theta, max_iter=max_iter, tol=1e-9, callback=watch)
+    LevenbergMarquardt().minimize(objective, theta, Run(max_iter=max_iter, tol=1e-9, callback=watch))
     return np.array(curve)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from .._typing import Array
-from ..activations import ACTIVATIONS
+from ..model.activations import ACTIVATIONS
 from .base import Display, names_of_inputs, names_of_outputs, require
 
 

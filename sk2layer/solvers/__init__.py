@@ -3,7 +3,7 @@
 Each can be passed as the `solver` of an estimator, or named there: "gd", "sgd", "adam", "lbfgs", "lm".
 """
 
-from .base import Solver
+from .base import Run, Solver
 from .first_order import SGD, Adam, GradientDescent
 from .lbfgs import LBFGS
 from .levenberg_marquardt import LevenbergMarquardt
@@ -16,4 +16,4 @@ SOLVERS: dict[str, type[Solver]] = {
     "lm": LevenbergMarquardt,
 }
 
-__all__ = ["LBFGS", "SGD", "Adam", "GradientDescent", "LevenbergMarquardt", "Solver"]
+__all__ = ["LBFGS", "SGD", "Adam", "GradientDescent", "LevenbergMarquardt", "Run", "Solver"]

@@ -10,14 +10,20 @@ from scipy.linalg.blas import dnrm2
 from scipy.optimize import OptimizeResult
 
 from ._parameters import integer
-from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector
+from .base import EPS, OUT_OF_ITERATIONS, STOPPED, Run, Solver, State, Vector, asks_to_stop, largest
 from .line_search import Point, search
 
-EPS = float(np.finfo(np.float64).eps)
+SUM_PRECISION, LEAST_SIZE = 64.0 * EPS, 1.0
+"""How well a sum over rows is known, relative to itself, but to no less than about its size for standardised data."""
+
+IDLE_ROUNDINGS = 4.0
+"""A step that promises to lower the objective by no more of its roundings than these promises nothing."""
 
 
-class Pairs:
-    """The last steps s with the changes of gradient y that they made, and the inverse Hessian H that they stand for.
+class Corrections:
+    """The last correction pairs, steps s and the changes y of the gradient, and the inverse Hessian H they stand for.
+
+    They are the memory of the method, of many times the size of theta, and change in place.
 
     With the pairs as the columns of S and Y from the oldest to the newest, R the upper triangle of S.T Y, D its
     diagonal, and c = s.T y / y.T y of the newest pair (Byrd, Nocedal & Schnabel 1994, theorem 2.2),
@@ -48,19 +54,18 @@ class Pairs:
     def __len__(self) -> int:
         return min(self.count, self.limit)
 
-    def state(self) -> dict[str, Any]:
-        """Return a copy of what makes up this object."""
-        arrays = {name: array.copy() for name, array in zip(self.ARRAYS, self._taken(), strict=True)}
-        return {"count": self.count, "scale": self.scale, **arrays}
+    def state(self) -> State:
+        """Return what makes up this object; the arrays are its own."""
+        return {"count": self.count, "scale": self.scale, **dict(zip(self.ARRAYS, self._taken(), strict=True))}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+    def restore(self, state: State) -> None:
+        """Take over a state, by copying it."""
         self.count, self.scale = state["count"], state["scale"]
         for name, array in zip(self.ARRAYS, self._taken(), strict=True):
             array[...] = state[name]
 
     def add(self, step: Vector, change: Vector) -> None:
-        """Take in a pair, in place of the oldest if there are as many as can be kept, unless it shows no curvature."""
+        """Take in a pair, in place of the oldest if there are as many as can be kept, unless s.T y is lost in y.T y."""
         with np.errstate(over="ignore", invalid="ignore"):
             if not EPS * change.dot(change) < step.dot(change) < np.inf:
                 return
@@ -89,6 +94,10 @@ class Pairs:
         direction: Vector = coefficients.ravel("F").dot(rows.reshape(2 * len(q), -1))
         direction -= self.scale * gradient
         return direction
+
+    def forget(self) -> None:
+        """Drop all pairs."""
+        self.count = 0
 
     @property
     def curvature(self) -> float:
@@ -147,77 +156,51 @@ class LBFGS(Solver):
         self.n_corrections = n_corrections
         self.max_line_search = max_line_search
 
-    def minimize(
-        self,
-        objective: Any,
-        theta: Vector,
-        *,
-        max_iter: int,
-        tol: float,
-        patience: int = 10,
-        seed: int = 0,
-        callback: Callback | None = None,
-        state: dict[str, Any] | None = None,
-        keep_state: bool = False,
-    ) -> OptimizeResult:
+    def minimize(self, objective: Any, theta: Vector, run: Run) -> OptimizeResult:
         """Minimise the objective from theta; see `Solver.minimize`."""
-        evaluate, rule = partial(_evaluate, objective, theta.dtype), StoppingRule(tol, theta.dtype)
-        point, pairs, fall = self._begin(evaluate, theta) if state is None else self._resume(state)
-        n_iter, (success, message) = 0, rule.verdict(point, fall, pairs.curvature)
-
-        def get_state() -> dict[str, Any]:
-            _, x, value, gradient, _ = point
-            return {"theta": x, "value": value, "gradient": gradient, "fall": fall, "pairs": pairs.state()}
-
-        while not message and n_iter < max_iter:
-            lower = self._lower(evaluate, point, pairs, rule.rounding(point))
+        evaluate, rule = partial(_evaluate, objective, theta.dtype), StoppingRule(run.tol, theta.dtype)
+        point, corrections = self._begin(evaluate, theta, run.state)
+        fall = np.inf if run.state is None else run.state["fall"]
+        n_iter, (success, message) = 0, rule.verdict(point, fall, corrections.curvature)
+        while not message and n_iter < run.max_iter:
+            lower = self._lower(evaluate, point, corrections, rule.rounding(point))
             if lower is None or not lower.value < point.value:
-                success, message = rule.verdict(point, 0.0, pairs.curvature)
+                success, message = rule.verdict(point, 0.0, corrections.curvature)
                 break
-            pairs.add(lower.theta - point.theta, lower.gradient - point.gradient)
+            corrections.add(lower.theta - point.theta, lower.gradient - point.gradient)
             point, fall = lower, point.value - lower.value
             n_iter += 1
-            success, message = rule.verdict(point, fall, pairs.curvature)
-            try:
-                if callback is not None:
-                    x = point.theta.astype(theta.dtype, copy=False)
-                    callback(OptimizeResult(x=x, fun=point.value, get_state=get_state))
-            except StopIteration:
-                success, message = True, message or "stopped by the callback"
-        still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {_largest(point):.2g}"
-        return OptimizeResult(
-            x=point.theta.astype(theta.dtype),
-            fun=point.value,
-            jac=point.gradient,
-            nit=n_iter,
-            success=success,
-            message=message or f"{still}, above tol={tol:g}",
-            state=get_state() if keep_state else None,
-        )
+            success, message = rule.verdict(point, fall, corrections.curvature)
+            x = point.theta.astype(theta.dtype, copy=False)
+            if asks_to_stop(run.callback, x, point.value, _state(point, fall, corrections)):
+                success, message = True, message or STOPPED
+        still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {largest(point.gradient):.2g}"
+        message, x = message or f"{still}, above tol={run.tol:g}", point.theta.astype(theta.dtype)
+        found = {"x": x, "fun": point.value, "jac": point.gradient, "state": _state(point, fall, corrections)}
+        return OptimizeResult(**found, nit=n_iter, success=success, message=message)
 
-    def carried_over(self, state: dict[str, Any], objective: Any, theta: Vector) -> dict[str, Any]:
+    def carried_over(self, state: State, objective: Any, theta: Vector) -> State:
         """Keep the pairs, which stand for a curvature that differs as little; see `Solver.carried_over`."""
         point = _evaluate(objective, theta.dtype, theta.astype(np.float64))
         return {**state, "theta": point.theta, "value": point.value, "gradient": point.gradient, "fall": np.inf}
 
-    def _begin(self, evaluate: Callable[..., Point], theta: Vector) -> tuple[Point, Pairs, float]:
-        """Return the start, no pairs, and no bound on how far the objective has fallen."""
-        return evaluate(theta.astype(np.float64)), Pairs(self.n_corrections, len(theta)), np.inf
+    def _begin(self, evaluate: Callable[..., Point], theta: Vector, state: State | None) -> tuple[Point, Corrections]:
+        """Return the start, or where a state is, with the pairs that are known there."""
+        corrections = Corrections(self.n_corrections, len(theta))
+        if state is None:
+            return evaluate(theta.astype(np.float64)), corrections
+        corrections.restore(state["pairs"])
+        return Point(0.0, state["theta"], state["value"], state["gradient"], 0.0), corrections
 
-    def _resume(self, state: dict[str, Any]) -> tuple[Point, Pairs, float]:
-        """Return what a state says."""
-        point = Point(0.0, state["theta"], state["value"], state["gradient"], 0.0)
-        pairs = Pairs(self.n_corrections, len(point.theta))
-        pairs.restore(state["pairs"])
-        return point, pairs, state["fall"]
-
-    def _lower(self, evaluate: Callable[..., Point], point: Point, pairs: Pairs, rounding: float) -> Point | None:
+    def _lower(
+        self, evaluate: Callable[..., Point], point: Point, corrections: Corrections, rounding: float
+    ) -> Point | None:
         """Return a lower point, or None; where the pairs lead to none, they are forgotten for steepest descent."""
         with np.errstate(over="ignore", invalid="ignore"):
-            lower = self._search(evaluate, point, pairs.direction(point.gradient), rounding)
-            if lower is None and pairs.count:
-                pairs.count = 0
-                lower = self._search(evaluate, point, pairs.direction(point.gradient), rounding)
+            lower = self._search(evaluate, point, corrections.direction(point.gradient), rounding)
+            if lower is None and corrections.count:
+                corrections.forget()
+                lower = self._search(evaluate, point, corrections.direction(point.gradient), rounding)
         return lower
 
     def _search(self, evaluate: Callable[..., Point], point: Point, direction: Vector, rounding: float) -> Point | None:
@@ -225,6 +208,11 @@ class LBFGS(Solver):
         if not start.slope < 0.0:
             return None
         return search(partial(evaluate, point.theta, direction), start, self.max_line_search, rounding)
+
+
+def _state(point: Point, fall: float, corrections: Corrections) -> State:
+    pairs = corrections.state()
+    return {"theta": point.theta, "value": point.value, "gradient": point.gradient, "fall": fall, "pairs": pairs}
 
 
 def _evaluate(objective: Any, dtype: Any, theta: Vector, direction: Vector | None = None, step: float = 0.0) -> Point:
@@ -242,27 +230,23 @@ class StoppingRule:
 
     def __init__(self, tol: float, dtype: Any) -> None:
         self.tol, self.dtype = tol, dtype
-        self.precision = max(float(np.finfo(dtype).eps), 64.0 * EPS)
+        self.precision = max(float(np.finfo(dtype).eps), SUM_PRECISION)
 
     def rounding(self, point: Point) -> float:
         """Return the differences of the objective that do not count."""
-        return self.precision * max(abs(point.value), 1.0)
+        return self.precision * max(abs(point.value), LEAST_SIZE)
 
     def verdict(self, point: Point, fall: float, curvature: float) -> tuple[bool, str]:
         """Return whether it has converged, and why it has to stop, an empty string where it has not to."""
-        largest = _largest(point)
-        if not (math.isfinite(point.value) and math.isfinite(largest)):
+        steepest = largest(point.gradient)
+        if not (math.isfinite(point.value) and math.isfinite(steepest)):
             return False, "the objective is not finite"
-        if largest <= self.tol:
-            return True, f"the largest component of the gradient, {largest:.2g}, is at most tol={self.tol:g}"
+        if steepest <= self.tol:
+            return True, f"the largest component of the gradient, {steepest:.2g}, is at most tol={self.tol:g}"
         if fall > self.rounding(point):
             return False, ""
         why = f"the line search lowers the objective by no more than the precision of {self.dtype}"
         # A step along the gradient promises gradient^2 / (2 curvature).
-        if largest * largest <= 8.0 * curvature * self.rounding(point):
+        if steepest * steepest <= 2.0 * IDLE_ROUNDINGS * curvature * self.rounding(point):
             return True, why
-        return False, f"{why}, and the largest component of the gradient is {largest:.2g}, above tol={self.tol:g}"
-
-
-def _largest(point: Point) -> float:
-    return float(np.abs(point.gradient).max())
+        return False, f"{why}, and the largest component of the gradient is {steepest:.2g}, above tol={self.tol:g}"

@@ -22,10 +22,14 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.optimize import OptimizeResult
 
 from ._parameters import real
-from .base import OUT_OF_ITERATIONS, Callback, Solver, Vector, diverged
+from .base import EPS, OUT_OF_ITERATIONS, STOPPED, Run, Solver, State, Vector, asks_to_stop, diverged, largest
 
-EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+TINY = float(np.finfo(np.float64).tiny)
+GROWTH = 2.0  # of the damping where a step is refused, and of this growth itself (Nielsen 1999)
+LEAST_FACTOR = 1.0 / 3.0  # by which the damping falls at most where a step is taken (Nielsen 1999)
 MAX_TRIALS = 30  # the damping has then grown by a factor of 2^465: no step is left between here and rounding
+IDLE_ROUNDINGS = 4.0  # of the objective, which is a sum: differences of no more of them do not count
+STEEP_ROUNDINGS = 64.0  # of the first gradient: what remains where a sum over rows should be zero
 
 
 class Step(NamedTuple):
@@ -35,50 +39,37 @@ class Step(NamedTuple):
     predicted: float
 
 
-class Memory(NamedTuple):
-    """Three matrices, the same in every iteration: new memory costs more than filling it."""
+class QuadraticModel(NamedTuple):
+    """The objective around theta by its second derivatives, in matrices of shape (n_parameters, n_parameters)."""
 
-    gauss_newton: Vector
-    hessian: Vector
-    damped: Vector
+    gradient: Vector
+    largest: float  # component of the gradient
+    scale: float  # the largest diagonal element of the Gauss-Newton matrix: what the first damping is relative to
+    matrices: tuple[Vector, ...]  # the Hessian if that is asked for, and the Gauss-Newton matrix, to try in this order
+    damped: Vector  # work space for a matrix and its factor
 
     @classmethod
-    def of(cls, n_parameters: int) -> "Memory":
-        """Return uninitialised memory."""
-        return cls(*(np.empty((n_parameters, n_parameters)) for _ in range(3)))
-
-
-class QuadraticModel:
-    """The objective around theta by its second derivatives, as matrices in `memory`."""
-
-    def __init__(self, objective: Any, theta: Vector, memory: Memory, *, exact: bool) -> None:
+    def of(cls, objective: Any, theta: Vector, memory: tuple[Vector, ...], *, exact: bool) -> "QuadraticModel":
+        """Return the model of an objective around theta; it takes the three matrices of memory from an earlier one."""
         gradient, gauss_newton, hessian = objective.curvature(theta, out=memory[:2])
-        self.gradient = gradient.astype(np.float64)
-        self.matrices = [hessian, gauss_newton] if exact else [gauss_newton]
-        self.damped = memory.damped
+        matrices, scale = (hessian, gauss_newton) if exact else (gauss_newton,), gauss_newton.diagonal().max()
+        return cls(gradient.astype(np.float64), largest(gradient), float(scale), matrices, memory[2])
 
-    @property
-    def scale(self) -> float:
-        """The largest diagonal element of the Gauss-Newton matrix, what the first damping is relative to."""
-        return float(self.matrices[-1].diagonal().max())
+    def step(self, damping: float) -> tuple[Step | None, "QuadraticModel"]:
+        """Return the damped step, None where no matrix is positive definite in floating-point arithmetic.
 
-    @property
-    def largest(self) -> float:
-        """The largest component of the gradient."""
-        return float(np.abs(self.gradient).max())
-
-    def step(self, damping: float) -> Step | None:
-        """Return the damped step, or None where no matrix is positive definite in floating-point arithmetic."""
-        while True:
-            factor, info = self._cholesky(self.matrices[0], damping)
+        With it comes the model for the next one from here, without the matrices that have failed: a step of another
+        damping is of the same kind.
+        """
+        for number, matrix in enumerate(self.matrices):
+            factor, info = self._cholesky(matrix, damping)
             if info == 0:
                 step = -dpotrs(factor, self.gradient, lower=1)[0]
                 # -g.T s - 1/2 s.T B s, with B s = -g - damping s
                 with np.errstate(over="ignore", invalid="ignore"):
-                    return Step(step, 0.5 * float(damping * (step @ step) - self.gradient @ step))
-            if len(self.matrices) == 1:
-                return None
-            del self.matrices[0]
+                    predicted = 0.5 * float(damping * (step @ step) - self.gradient @ step)
+                return Step(step, predicted), self._replace(matrices=self.matrices[number:])
+        return None, self._replace(matrices=self.matrices[-1:])
 
     def _cholesky(self, matrix: Vector, damping: float) -> tuple[Vector, int]:
         np.copyto(self.damped, matrix)
@@ -130,119 +121,97 @@ class LevenbergMarquardt(Solver):
         self.damping = damping
         self.exact_hessian = exact_hessian
 
-    def minimize(
-        self,
-        objective: Any,
-        theta: Vector,
-        *,
-        max_iter: int,
-        tol: float,
-        patience: int = 10,
-        seed: int = 0,
-        callback: Callback | None = None,
-        state: dict[str, Any] | None = None,
-        keep_state: bool = False,
-    ) -> OptimizeResult:
+    def minimize(self, objective: Any, theta: Vector, run: Run) -> OptimizeResult:
         """Minimise the objective from theta; see `Solver.minimize`."""
-        value = objective.value(theta)
+        value, state = objective.value(theta), run.state
         if diverged(value, theta):
             message = "the objective is not finite"
             return OptimizeResult(x=theta, fun=value, nit=0, success=False, message=message, state=state)
-        memory = Memory.of(len(theta))
-        model = QuadraticModel(objective, theta, memory, exact=self.exact_hessian)
-        state = self._start(model, value) if state is None else dict(state)
-        n_iter, (success, message) = 0, _converged(model, state, tol)
-        while not message and n_iter < max_iter:
-            trial = self._lower(objective, theta, value, model, state)
+        # Three matrices, the same in every iteration: new memory costs more than filling it.
+        memory = tuple(np.empty((len(theta), len(theta))) for _ in range(3))
+        model = QuadraticModel.of(objective, theta, memory, exact=self.exact_hessian)
+        state = self._start(model, value) if state is None else state
+        n_iter, (success, message) = 0, _converged(model, state, run.tol)
+        while not message and n_iter < run.max_iter:
+            trial, model, damping = self._lower(objective, theta, value, model, state)
+            state = {**state, "damping": damping}
             if trial is None:
-                success, message = self._stuck(model, state, _rounding(theta, value, state), tol)
+                success, message = self._stuck(model, state, _rounding(theta, value, state), run.tol)
                 break
-            next_model = QuadraticModel(objective, trial.x, memory, exact=self.exact_hessian)
+            next_model = QuadraticModel.of(objective, trial.x, memory, exact=self.exact_hessian)
             # Where the objective has no digits left to fall by, the gradient may have, and must then fall itself.
             if trial.fun >= value and not next_model.largest < model.largest:
                 success, message = _at_rounding(model)
                 break
-            state["decrease"] = (value - trial.fun) / _size(value, state)
+            state = {**state, "decrease": (value - trial.fun) / _size(value, state)}
             theta, value, model = trial.x, trial.fun, next_model
             n_iter += 1
-            success, message = _converged(model, state, tol)
-            try:
-                if callback is not None:
-                    callback(OptimizeResult(x=theta, fun=value, get_state=state.copy))
-            except StopIteration:
-                success, message = True, message or "stopped by the callback"
+            success, message = _converged(model, state, run.tol)
+            if asks_to_stop(run.callback, theta, value, state):
+                success, message = True, message or STOPPED
         still = f"{OUT_OF_ITERATIONS} with the largest component of the gradient at {model.largest:.2g}"
-        return OptimizeResult(
-            x=theta,
-            fun=value,
-            jac=model.gradient,
-            nit=n_iter,
-            success=success,
-            message=message or still,
-            state=state,
-        )
+        found = {"x": theta, "fun": value, "jac": model.gradient, "state": state}
+        return OptimizeResult(**found, nit=n_iter, success=success, message=message or still)
 
-    def carried_over(self, state: dict[str, Any], objective: Any, theta: Vector) -> dict[str, Any]:
+    def carried_over(self, state: State, objective: Any, theta: Vector) -> State:
         """Keep the damping; see `Solver.carried_over`."""
         return {**state, "decrease": np.inf}
 
-    def _start(self, model: QuadraticModel, value: float) -> dict[str, Any]:
+    def _start(self, model: QuadraticModel, value: float) -> State:
         damping = self.damping * model.scale
         return {"damping": damping, "decrease": np.inf, "first": abs(value), "steepest": model.largest}
 
     def _lower(
-        self, objective: Any, theta: Vector, value: float, model: QuadraticModel, state: dict[str, Any]
-    ) -> OptimizeResult | None:
-        """Return a point with a lower objective and adapt the damping, or None where there is none to be found.
+        self, objective: Any, theta: Vector, value: float, model: QuadraticModel, state: State
+    ) -> tuple[OptimizeResult | None, QuadraticModel, float]:
+        """Return a point with a lower objective, or None where none is to be found; the model; the next damping.
 
         In the last digits of the objective, one that is equal to rounding will do.
         """
-        growth, rounding, damping = 2.0, _rounding(theta, value, state), state["damping"]
+        growth, rounding, damping = GROWTH, _rounding(theta, value, state), state["damping"]
         least = EPS * model.largest  # where there is no curvature to be relative to
         for _ in range(MAX_TRIALS):
-            step = model.step(state["damping"])
+            step, model = model.step(damping)
             if step is not None:
-                trial = (theta + step.step).astype(theta.dtype)
-                trial_value = objective.value(trial)
+                x = (theta + step.step).astype(theta.dtype)
+                trial = OptimizeResult(x=x, fun=objective.value(x))
                 if not step.predicted > rounding:  # nor where it is not a number
-                    if trial_value <= value + rounding and self._is_at_rounding(model, damping, rounding):
-                        return OptimizeResult(x=trial, fun=trial_value)
+                    if trial.fun <= value + rounding and self._is_at_rounding(model, state["damping"], rounding):
+                        return trial, model, damping
                     break
-                if trial_value < value:
-                    gain_ratio = (value - trial_value) / step.predicted
-                    state["damping"] *= max(1.0 / 3.0, 1.0 - (2.0 * gain_ratio - 1.0) ** 3)
-                    return OptimizeResult(x=trial, fun=trial_value)
-            state["damping"] = max(growth * state["damping"], least)
-            growth *= 2.0
-        state["damping"] = damping  # a fit that goes on from here finds the same
-        return None
+                if trial.fun < value:
+                    gain_ratio = (value - trial.fun) / step.predicted
+                    return trial, model, damping * max(LEAST_FACTOR, 1.0 - (2.0 * gain_ratio - 1.0) ** 3)
+            damping = max(growth * damping, least)
+            growth *= GROWTH
+        return None, model, state["damping"]  # a fit that goes on from here finds the same
 
     def _is_at_rounding(self, model: QuadraticModel, damping: float, rounding: float) -> bool:
         """Return whether a step of little damping, too, would lower the objective by no more than its rounding."""
-        step = model.step(min(damping, self.damping * model.scale))
+        step, _ = model.step(min(damping, self.damping * model.scale))
         return step is not None and step.predicted <= rounding
 
-    def _stuck(self, model: QuadraticModel, state: dict[str, Any], rounding: float, tol: float) -> tuple[bool, str]:
+    def _stuck(self, model: QuadraticModel, state: State, rounding: float, tol: float) -> tuple[bool, str]:
         """Return whether it has converged where no step is left, and why there is none."""
-        least = max(tol, 64.0 * EPS * state["steepest"])
+        least = max(tol, STEEP_ROUNDINGS * EPS * state["steepest"])
         if model.largest <= least or self._is_at_rounding(model, state["damping"], rounding):
             return _at_rounding(model)
         why = "no step lowers the objective" if np.isfinite(model.scale) else "the second derivatives are not finite"
-        largest = f"the largest component of the gradient is {model.largest:.2g}"
-        return False, f"{why}, and {largest}, above tol={tol:g}: scale the data, or try another start or solver"
+        steepest = f"the largest component of the gradient is {model.largest:.2g}"
+        return False, f"{why}, and {steepest}, above tol={tol:g}: scale the data, or try another start or solver"
 
 
-def _size(value: float, state: dict[str, Any]) -> float:
+def _size(value: float, state: State) -> float:
     """Return what changes of the objective are relative to: its value, and where that is near zero, its first value."""
     return max(abs(value), EPS * state["first"], TINY)
 
 
-def _rounding(theta: Vector, value: float, state: dict[str, Any]) -> float:
+def _rounding(theta: Vector, value: float, state: State) -> float:
     """Return the differences of the objective that do not count."""
-    return 4.0 * float(np.finfo(theta.dtype).eps) * _size(value, state)
+    return IDLE_ROUNDINGS * float(np.finfo(theta.dtype).eps) * _size(value, state)
 
 
-def _converged(model: QuadraticModel, state: dict[str, Any], tol: float) -> tuple[bool, str]:
+def _converged(model: QuadraticModel, state: State, tol: float) -> tuple[bool, str]:
     if model.largest > tol or state["decrease"] > tol:
         return False, ""
     return True, (

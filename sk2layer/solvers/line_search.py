@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 from .base import Vector
 
-SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.9
-LEAST_SHARE, LARGEST_SHARE = 0.1, 0.9  # of the interval between two steps, where the next one may lie
-LEAST_GROWTH, LARGEST_GROWTH = 1.1, 4.0  # of the last interval, how much further the next one may lie
+SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.9  # what Nocedal & Wright give for quasi-Newton steps
+LEAST_SHARE, LARGEST_SHARE = 0.1, 0.9  # of the interval between two steps, where the next one may lie: it shrinks so
+HALF = 0.5  # where it lies if there is no cubic to ask
+LEAST_GROWTH, LARGEST_GROWTH = 1.1, 4.0  # of the last interval, how much further (Moré & Thuente 1994)
 
 
 class Point(NamedTuple):
@@ -32,7 +33,7 @@ class Point(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """Whether the objective and its gradient are."""
+        """Whether the objective and its slope are finite."""
         return math.isfinite(self.value) and math.isfinite(self.slope)
 
 
@@ -44,17 +45,18 @@ def search(evaluate: Callable[[float], Point], start: Point, max_evaluations: in
     Parameters
     ----------
     evaluate : callable
-        The point after a step, of any positive length.
+        Returns the point after a step of any positive length.
     start : Point
-        That of step 0; the slope is negative.
+        The point after a step of 0; its slope is negative.
     max_evaluations : int
         The number of points after which to give up.
     rounding : float
-        How far the objective may differ where it is equal.
+        How far two values of the objective may differ that count as equal.
 
     Returns
     -------
     point : Point or None
+        The point to go on from.
     """
     low, high, step = start, None, 1.0  # the minimum lies on the side of `low` where it falls, short of `high`
     for _ in range(max_evaluations):
@@ -83,7 +85,7 @@ def _between(low: Point, high: Point) -> float:
     width, share = high.step - low.step, LEAST_SHARE
     if high.is_finite:
         share = (_lowest(low, high) - low.step) / width
-        share = 0.5 if math.isnan(share) else min(max(share, LEAST_SHARE), LARGEST_SHARE)
+        share = HALF if math.isnan(share) else min(max(share, LEAST_SHARE), LARGEST_SHARE)
     return low.step + share * width
 
 

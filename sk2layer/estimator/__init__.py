@@ -1,0 +1,1 @@
+"""What an estimator does: check, standardise, minimise, watch, keep, write down."""

@@ -1,0 +1,86 @@
+"""What a fit by evidence asks for, leaves in an estimator, and says of itself; and the penalty of other fits."""
+
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array
+from ..evidence.uncertainty import FittedPosterior, Mixture
+from ..model.network import Shape, Weights
+from .outcome import Outcome
+from .problem import Problem
+
+DEFAULT_ALPHA = 1.0
+"""The penalty that alpha="auto" stands for with the solvers "gd", "sgd" and "adam", and with early stopping."""
+
+EVIDENCE_ATTRIBUTES = {
+    "effective_n_parameters_",
+    "feature_relevances_",
+    "log_marginal_likelihood_",
+    "loo_log_density_",
+    "noise_variance_",
+}
+
+
+def check_evidence_parameters(alpha: Any, early_stopping: bool) -> None:
+    """Raise ValueError where the evidence is asked for beside what it cannot go with."""
+    if alpha in ("evidence", "ard") and early_stopping:
+        raise ValueError(f"alpha={alpha!r} needs early_stopping=False. Got {early_stopping}.")
+
+
+def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alpha: Any) -> dict[str, Any]:
+    """Return the fitted attributes of an estimator that come from the evidence, if there is any.
+
+    Of several averaged networks, the error bars and the variance of the noise are of all, the rest is of the best one.
+    """
+    evidence, scaling, shape = outcome.evidence, problem.scaling, problem.shape
+    if evidence is None:
+        return {"_posterior": None, "_log_precisions": None}
+    networks = [(network.theta, network.evidence) for network in outcome.networks if network.evidence is not None]
+    weight = problem.train.total_weight
+    posteriors = tuple(
+        FittedPosterior(_weights(theta, shape), its.posterior.portable(), scaling, activation, weight - its.n_effective)
+        for theta, its in networks
+    )
+    variance, spread = evidence.noise_variance, scaling.y_spread
+    attributes: dict[str, Any] = {
+        "_posterior": Mixture(posteriors) if len(posteriors) > 1 else posteriors[0],
+        "_log_precisions": evidence.log_precisions,
+        "effective_n_parameters_": evidence.n_effective,
+        "log_marginal_likelihood_": evidence.log_evidence,
+        "loo_log_density_": evidence.loo_log_density,
+        "alpha_": evidence.prior_precision,
+        "penalty_": "ard" if alpha == "ard" else "evidence",
+    }
+    if problem.network.loss.has_noise:
+        volume = float(np.log(spread[spread > 0.0]).sum())
+        attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance).mean())
+        attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
+        attributes["log_marginal_likelihood_"] -= weight * volume
+        attributes["loo_log_density_"] -= volume
+    if alpha == "ard":
+        attributes["feature_relevances_"] = np.broadcast_to(evidence.relevances, shape.n_features).copy()
+    return attributes
+
+
+def shortcomings(outcome: Outcome) -> list[str]:
+    """Return what a fit by evidence must say of itself."""
+    evidence = outcome.evidence
+    said: list[str] = []
+    if evidence is None or outcome.interrupted:
+        return said
+    if evidence.is_constant:
+        said.append(
+            "The network predicts a constant: by the evidence, the data determine no more than that. If y does depend "
+            "on X, try alpha=0.01, other hidden_units, or several starts by n_init."
+        )
+    elif evidence.at_bound:
+        said.append(
+            "The noise is below 1e-4 of the spread of y, less than is told apart: error bars are too wide. Where they "
+            "do not matter this is no concern."
+        )
+    return said
+
+
+def _weights(theta: Array, shape: Shape) -> Weights:
+    return Weights(*(array.astype(np.float64) for array in shape.unpack(theta)))

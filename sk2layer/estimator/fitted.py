@@ -1,0 +1,140 @@
+"""What does a fit leave in an estimator: the attributes, and what predicts with them."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from .._typing import Array
+from ..evidence.uncertainty import FittedPosterior, Mixture
+from ..model.activations import ACTIVATIONS
+from ..model.network import Weights, pack
+from ..rows.predict import predict_in_threads
+from ..rows.scaling import RunningScaling, Scaling
+from ..rows.seen_rows import SeenRows
+from ..solvers import Solver
+from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
+from .callback_support import CallbackSupportMixin, without_callbacks
+from .checks import check_rows
+from .outcome import FitState, Outcome, Stream
+from .persistence import Portable
+from .problem import Problem
+from .targets import Targets
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def all_or_nothing(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Make a method that fits leave the estimator as it was, in all attributes, if it raises."""
+
+    @wraps(method)
+    def fit(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(Callable[Concatenate[Any, P], T], fit)
+
+
+class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
+    """A two-layer network once it is fitted, or as far as it is."""
+
+    activation: str
+    alpha: float | str
+    n_jobs: int | None
+    warm_start: bool
+    _posterior: FittedPosterior | Mixture | None
+
+    @abstractmethod
+    def _remember_targets(self, targets: Targets) -> None:
+        """Keep what prediction needs to know of the targets."""
+
+    def _alpha(self) -> float:
+        return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
+
+    def _as_of(self, outcome: Outcome, **context: Any) -> Self:
+        """Return a copy of the estimator as if its fit had ended with this outcome, but with its state."""
+        now = without_callbacks(self)
+        now._finish(outcome, **context)
+        now._fit_state = outcome.state
+        return now
+
+    def _finish(
+        self,
+        outcome: Outcome,
+        *,
+        problem: Problem,
+        solver: Solver,
+        targets: Targets,
+        running: RunningScaling,
+        seen: SeenRows | None,
+    ) -> None:
+        """Keep what came of a fit; `seen` is what batches that follow need to know of its rows."""
+        self._store(outcome, problem, solver, targets)
+        self._stream: Stream | None = None
+        if seen is not None:
+            theta, state, seed = pack(outcome.weights(problem.shape)), outcome.solver_state, outcome.run_seed
+            theta = theta.astype(problem.dtype)
+            self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
+
+    def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
+        """Set the fitted attributes, all of them, when nothing can fail any more."""
+        monitor = outcome.monitor
+        self._remember_targets(targets)
+        self._store_weights(outcome.weights(problem.shape), problem.scaling, problem.weights_dtype)
+        self.loss_ = outcome.loss
+        self.loss_curve_ = list(monitor.loss_curve)
+        self.n_iter_ = len(self.loss_curve_)
+        self.out_activation_ = problem.network.loss.out_activation
+        self.alpha_: float | Array = self._alpha()
+        self.penalty_ = "constant" if isinstance(self.alpha, str) else "given"
+        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
+            delattr(self, name)  # of an earlier fit
+        for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
+            setattr(self, name, value)
+        self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
+        self._activation = self.activation  # so may the parameter
+        if problem.validation is not None:
+            self.validation_loss_curve_ = list(monitor.validation_loss_curve)
+        elif hasattr(self, "validation_loss_curve_"):
+            del self.validation_loss_curve_  # of an earlier fit
+        self._fit_state: FitState | None = outcome.state if self.warm_start else None
+
+    def _store_weights(self, weights: Weights, scaling: Scaling, dtype: Any) -> None:
+        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(weights))
+        self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
+        self.n_outputs_, self.n_layers_ = len(b2), 3
+
+    def _raw_prediction(self, X: Any) -> Array:
+        """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
+        return predict_in_threads(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation], self.n_jobs)
+
+    def _predictive_covariance(self, X: Any) -> Array:
+        """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
+        check_is_fitted(self)
+        if self._posterior is None:
+            raise ValueError(
+                'The variance of predictions needs a fit by evidence: alpha="evidence" or "ard", or "auto" with '
+                f'solver "auto", "lbfgs" or "lm" and without early stopping. Got alpha={self.alpha!r}, and the '
+                f"penalty {self.alpha_:g} was used."
+            )
+        return self._posterior.covariance(check_rows(self, X, reset=False))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,113 @@
+"""What does an estimator write to a file: plain data in place of our private classes, and the version.
+
+A private class may change with any version, and whoever loads a file with `skops` would have to trust it by name. So
+an estimator that is pickled, dumped or copied gives its private state away as dictionaries, in which `KIND` names the
+class that they are made into again. What has to be trusted is then the estimator and its solver.
+"""
+
+import warnings
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+from ..evidence.kronecker_posterior import KroneckerPosterior, LayerPosterior
+from ..evidence.posterior import PackedPosterior
+from ..evidence.uncertainty import FittedPosterior, Mixture
+from ..model.network import Weights
+from ..rows.moments import Moments
+from ..rows.scaling import RunningScaling, Scaling
+from ..rows.seen_rows import SeenRows
+from ..solvers.documentation import Documented
+from ..version import VERSION
+from .monitor import Best, Monitor
+from .outcome import FitState, Stream
+
+KIND = "_kind"
+
+RECORDS: dict[str, type[Any]] = {
+    record.__name__: record
+    for record in (
+        Best,
+        FitState,
+        FittedPosterior,
+        KroneckerPosterior,
+        LayerPosterior,
+        Mixture,
+        Moments,
+        PackedPosterior,
+        Scaling,
+        SeenRows,
+        Stream,
+        Weights,
+    )
+}
+"""Named tuples."""
+
+OBJECTS: dict[str, type[Any]] = {record.__name__: record for record in (Monitor, RunningScaling)}
+"""Classes that can be made without arguments, and whose attributes are all there is to them."""
+
+STATE = ("_fit_state", "_posterior", "_stream")
+"""The attributes of an estimator that hold such things."""
+
+VERSION_KEY = "_sk2layer_version"
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value with all that is of our private classes, at any depth, as dictionaries."""
+    kind = type(value).__name__
+    if type(value) is RECORDS.get(kind):
+        return {KIND: kind, **to_plain(value._asdict())}
+    if type(value) is OBJECTS.get(kind):
+        return {KIND: kind, **to_plain(vars(value))}
+    if type(value) is dict:
+        return {key: to_plain(item) for key, item in value.items()}
+    return type(value)(map(to_plain, value)) if type(value) in (list, tuple) else value
+
+
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` was given."""
+    if type(value) in (list, tuple):
+        return type(value)(map(from_plain, value))
+    if type(value) is not dict:
+        return value
+    content = {key: from_plain(item) for key, item in value.items()}
+    kind = content.pop(KIND, None)
+    if kind in RECORDS:
+        return RECORDS[kind](**content)
+    if kind in OBJECTS:
+        instance = OBJECTS[kind]()
+        vars(instance).update(content)
+        return instance
+    return content
+
+
+class OtherVersionWarning(InconsistentVersionWarning):
+    """An estimator was written by another version of sk2layer."""
+
+    def __str__(self) -> str:
+        return (
+            f"This {self.estimator_name} was written by sk2layer {self.original_sklearn_version} and is read by "
+            f"sk2layer {self.current_sklearn_version}. It may fail, or predict something else: fit it again, or "
+            "install the version that wrote it."
+        )
+
+
+class Portable(Documented, BaseEstimator):
+    """An estimator that gives its state away as plain data, with the version."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        plain = {name: to_plain(state[name]) for name in STATE if name in state}
+        return {**state, **plain, VERSION_KEY: VERSION}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop(VERSION_KEY, "of unknown version")
+        if version != VERSION:
+            name = type(self).__name__
+            warning = OtherVersionWarning(
+                estimator_name=name, current_sklearn_version=VERSION, original_sklearn_version=version
+            )
+            warnings.warn(warning, stacklevel=2)
+        super().__setstate__({**state, **{name: from_plain(state[name]) for name in STATE if name in state}})

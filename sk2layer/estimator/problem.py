@@ -1,0 +1,106 @@
+"""What is minimised and how: standardised data, network and penalty; solver, tolerances and what watches."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._typing import Array
+from ..model.network import Network, Weights, initial_weights, pack
+from ..objective.objective import Objective
+from ..rows.scaling import Scaling
+from ..rows.sources import RowSource, Table
+from ..solvers import Solver
+from .callback_support import Reporter
+from .monitor import Monitor
+
+
+class Problem:
+    """What is minimised, apart from where to start.
+
+    Parameters
+    ----------
+    train : RowSource
+        The training data, in the units of the user.
+    validation : Table or None
+        The validation data, in the units of the user.
+    scaling : Scaling
+        What standardises both.
+    network : Network
+        The network.
+    alpha : float
+        The strength of the penalty on the weights.
+    n_threads : int
+        The number of threads that share the rows.
+    dtype : numpy dtype, optional
+        The floating type of the computation, by default that of the data.
+    """
+
+    def __init__(
+        self,
+        train: RowSource,
+        validation: Table | None,
+        *,
+        scaling: Scaling,
+        network: Network,
+        alpha: float,
+        dtype: Any = None,
+        n_threads: int = 1,
+    ) -> None:
+        self.scaling, self.network, self.shape, self.alpha = scaling, network, network.shape, alpha
+        self.n_threads = n_threads
+        self.weights_dtype, self.dtype = train.X.dtype, np.dtype(dtype or train.X.dtype)
+        self.train = train.standardized(scaling, self.dtype)
+        self.validation = None if validation is None else validation.standardized(scaling, self.dtype)
+
+    def objective(self) -> Objective:
+        """Return the objective, with a work space of its own."""
+        return self._objective(self.train, self.alpha)
+
+    def validation_value(self, theta: Array) -> float | None:
+        """Return the loss on the validation data, None where there are none."""
+        return None if self.validation is None else self._objective(self.validation, 0.0).value(theta)
+
+    def attach(self, monitor: Monitor) -> Monitor:
+        """Let a monitor watch the loss on the validation data, where there are any; it has no penalty."""
+        monitor.validation_loss = None if self.validation is None else self._objective(self.validation, 0.0).value
+        return monitor
+
+    def _objective(self, source: RowSource, alpha: float) -> Objective:
+        return Objective(source, self.network, alpha * self.shape.is_weight(), self.dtype, self.n_threads)
+
+    def start(self, weights: Weights | None, seed: int) -> Array:
+        """Return theta to start from: the given weights, in the units of the data, or random ones."""
+        if weights is None:
+            theta = initial_weights(self.shape, self.network.activation, np.random.default_rng(seed))
+        else:
+            theta = pack(self.scaling.fold_in(weights))
+        return theta.astype(self.dtype)
+
+
+class FitSettings(NamedTuple):
+    """How to minimise: the solver and what it and the monitor are told."""
+
+    solver: Solver
+    max_iter: int
+    tol: float
+    patience: int
+    early_stopping: bool = False
+    keep_state: bool = False
+    print_every: int = 0
+    title: str = ""
+    reporter: Reporter | None = None
+
+    def monitor(self) -> Monitor:
+        """Return what watches a new fit."""
+        patience = self.patience if self.early_stopping else None
+        return Monitor(patience=patience, tol=self.tol, print_every=self.print_every, title=self.title)
+
+    def of_starts(self, n_starts: int) -> list["FitSettings"]:
+        """Report that the fit begins, and return the settings of each start."""
+        if self.reporter is None:
+            return [self] * n_starts
+        return [self._replace(reporter=reporter) for reporter in self.reporter.begin(n_starts, self.max_iter)]
+
+    def key(self) -> tuple[Any, ...]:
+        """Return what must not change if a fit is to go on exactly."""
+        return str(type(self.solver)), self.solver.get_params(), self.tol, self.patience, self.early_stopping

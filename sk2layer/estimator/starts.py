@@ -1,0 +1,188 @@
+"""How a problem is solved: minimise from one or more starts, watch, survive interruption."""
+
+import copy
+import time
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.utils.parallel import Parallel, delayed
+
+from .._typing import Array
+from ..model.network import Weights
+from ..objective.objective import Objective
+from ..rows.threads import one_blas_thread
+from ..solvers import Run
+from .callback_support import Reporter
+from .monitor import Monitor
+from .outcome import INTERRUPTED, RESTARTS, FitState, Outcome
+from .problem import FitSettings, Problem
+
+
+def minimize(
+    problem: Problem,
+    settings: FitSettings,
+    start: Weights | None,
+    state: FitState | None,
+    seed: int,
+    *,
+    n_init: int,
+    restarts: str,
+    n_jobs: int | None,
+) -> Outcome:
+    """Go on exactly if nothing has changed, else start from the given weights, else from random ones.
+
+    Raises
+    ------
+    ValueError
+        If something has changed, and the fit to go on with had not ended; if it diverges.
+    """
+    if state is not None and state.is_of(problem, settings):
+        return go_on(problem, settings, state)
+    if state is not None and state.in_progress:
+        raise ValueError(
+            "The data, for validation too, and the parameters other than max_iter must be those of the fit that was "
+            f"not finished. Got others, or what another version or another machine's arithmetic has left, after "
+            f"{len(state.monitor.loss_curve)} iterations of it. clone() the estimator to start afresh."
+        )
+    starts = settings.of_starts(n_init if start is None else 1)
+    return RESTARTS[restarts](run_starts(problem, starts, start, seed, n_jobs))
+
+
+def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
+    """Return the seed of each start: of its first weights and of the order of its mini-batches."""
+    return [int(number) for number in np.random.SeedSequence(seed).generate_state(n_starts)]
+
+
+def run_starts(
+    problem: Problem, all_settings: list[FitSettings], start: Weights | None, seed: int, n_jobs: int | None
+) -> list[Outcome]:
+    """Minimise from the given start or from random ones, one for each of the settings; the same whatever `n_jobs` is.
+
+    If the user interrupts, those that were begun by then are returned, the last of them marked.
+    """
+    seeds = seeds_of_starts(seed, len(all_settings))
+    starts = (
+        Start(problem, settings, problem.start(start, its_seed), settings.monitor(), None, its_seed, seed)
+        for settings, its_seed in zip(all_settings, seeds, strict=True)
+    )
+    if len(seeds) == 1:
+        return [run(next(starts))]
+    outcomes: list[Outcome] = []
+    try:
+        backend = None if problem.train.in_memory else "sequential"  # a cluster works on one start at a time
+        for outcome in Parallel(n_jobs=n_jobs, backend=backend, return_as="generator")(map(delayed(run), starts)):
+            outcomes.append(outcome)
+            if outcome.interrupted or outcome.stopped:
+                break
+    except KeyboardInterrupt:
+        if not outcomes:
+            raise
+        outcomes[-1] = outcomes[-1]._replace(interrupted=True)
+    return outcomes
+
+
+def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
+    """Continue a fit where it stopped, as if it had not."""
+    monitor = copy.deepcopy(state.monitor)
+    monitor.print_every, monitor.stopped = settings.print_every, False
+    left = max(monitor.begun + settings.max_iter - len(monitor.loss_curve), 0)
+    (settings,) = settings._replace(max_iter=0 if monitor.out_of_patience else left).of_starts(1)
+    return run(Start(problem, settings, state.theta, monitor, state.solver_state, state.run_seed, state.seed))
+
+
+class Start(NamedTuple):
+    """Where a solver starts, or goes on.
+
+    Attributes
+    ----------
+    problem : Problem
+    settings : FitSettings
+    theta : ndarray of shape (n_parameters,)
+        The weights to start from.
+    monitor : Monitor
+        What watches.
+    solver_state : dict or None
+        The state of the solver to go on with.
+    run_seed, seed : int
+        The seed of this start, and that of the fit.
+    """
+
+    problem: Problem
+    settings: FitSettings
+    theta: Array
+    monitor: Monitor
+    solver_state: dict[str, Any] | None
+    run_seed: int
+    seed: int
+
+    def minimize(self, objective: Objective) -> OptimizeResult:
+        """Return the solver's result; the monitor watches."""
+        settings, reporter = self.settings, self.settings.reporter
+        if reporter is not None:
+            reporter.begin_start()
+            self.monitor.report = partial(self.report, reporter)
+        with one_blas_thread():
+            when, callback = (settings.max_iter, settings.tol, settings.patience), self.problem.attach(self.monitor)
+            return settings.solver.minimize(
+                objective, self.theta, Run(*when, self.run_seed, callback, self.solver_state)
+            )
+
+    def report(self, reporter: Reporter, iteration: OptimizeResult) -> bool:
+        """Report an iteration, with its weights, whichever were best; return whether to stop."""
+
+        def outcome(*, keep_state: bool) -> Outcome:
+            theta, seen, state = iteration.x.copy(), self.monitor.detached(), None
+            if keep_state:
+                state = self.state_at(theta, self.problem.objective().value(theta), iteration.get_state(), seen)
+            evidence = iteration.get_evidence() if "get_evidence" in iteration else None
+            now = Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
+            solver_state = iteration.get_state() if self.settings.solver.supports_partial_fit else None
+            return now._replace(solver_state=solver_state, run_seed=self.run_seed)
+
+        return reporter.end_iteration(outcome)
+
+    def state_at(self, theta: Array, value: float, solver_state: dict[str, Any], monitor: Monitor) -> FitState:
+        """Return where the fit stands at these weights."""
+        problem, key = self.problem, self.settings.key()
+        values = value, problem.validation_value(theta)
+        return FitState(key, problem.scaling, theta, *values, solver_state, monitor, self.run_seed, self.seed)
+
+
+def run(start: Start) -> Outcome:
+    """Minimise; a `KeyboardInterrupt` ends it with the best weights so far.
+
+    Raises
+    ------
+    ValueError
+        If the objective or the weights stop being finite.
+    """
+    problem, settings, theta, monitor, *_ = start
+    solver, objective, interrupted = settings.solver, problem.objective(), False
+    monitor.start_time = time.perf_counter()
+    try:
+        result = start.minimize(objective)
+    except KeyboardInterrupt:
+        result = OptimizeResult(x=theta, fun=objective.value(theta), success=False, message=INTERRUPTED, state=None)
+        interrupted = True
+        monitor.forget_unfinished()
+    monitor.validation_loss = monitor.report = None  # they hold on to the data
+    if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
+        raise ValueError(f"{solver} diverged at iteration {len(monitor.loss_curve) + 1}: {result.message}.")
+    monitor.begun = len(monitor.loss_curve)
+    theta, loss, score = result.x, result.fun, result.fun
+    best, state = monitor.best, None
+    if (monitor.patience is not None or interrupted) and best.theta is not None:
+        theta, loss, score = best.theta, best.value, best.loss
+    if settings.keep_state and result.state is not None:
+        state = start.state_at(result.x, result.get("fingerprint", result.fun), result.state, monitor)
+    success = result.success or monitor.out_of_patience or monitor.stopped
+    evidence = result.get("evidence")
+    if interrupted and best.extra is not None:
+        evidence = solver.evidence(objective, theta, **best.extra)
+    score = score if evidence is None else -evidence.log_evidence
+    outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
+    ends_there = solver.supports_partial_fit and theta is result.x  # not at earlier, best weights
+    outcome = outcome._replace(solver_state=result.state if ends_there else None, run_seed=start.run_seed)
+    return outcome if settings.reporter is None else settings.reporter.end_start(outcome)

@@ -1,0 +1,172 @@
+"""The posterior of many parameters: its precision as a Kronecker product for each layer.
+
+With a prior of precision t_f for the weights from input f, and the small matrices that `objective.kronecker` describes,
+
+    A = T^1/2 (U (x) V) (1 + lambda_i mu_j) (U (x) V).T T^1/2
+    U diag(lambda) U.T = T^-1/2 mean(x x.T) T^-1/2         V diag(mu) V.T = W mean(r r.T)
+
+so that log |A|, the diagonal of A^-1 and the variance of a prediction follow from small eigendecompositions, whatever
+the number of parameters, and a prior for each input costs no more than one for all.
+
+References
+----------
+Ritter, Botev & Barber (2018). A scalable Laplace approximation for neural networks. ICLR.
+
+Immer, Bauer, Fortuin, Raetsch & Khan (2021). Scalable marginal likelihood estimation for model selection in deep
+learning. ICML.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._typing import Array
+from ..model.network import Shape
+from ..objective.kronecker import MOST_INPUTS, InputMoments, KroneckerSum
+
+
+class LayerPosterior(NamedTuple):
+    """The posterior of a layer's weights, of shape (n_inputs, n_units), the biases among them.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (n_inputs,)
+        The prior's standard deviations, of T^-1/2.
+    U : ndarray of shape (n_inputs, r)
+    values : ndarray of shape (r,)
+        lambda.
+    V : ndarray of shape (n_units, n_units)
+    shrunk : ndarray of shape (r, n_units)
+        1 / (1 + lambda_i mu_j), by which variances are smaller than the prior's.
+    rest : ndarray of shape (n_units,)
+        What `shrunk` is where U does not reach: 1, or, where U is left out, its mean over the training rows.
+    copies : float
+        How many directions each of U stands for.
+    """
+
+    scale: Array
+    U: Array
+    values: Array
+    V: Array
+    shrunk: Array
+    rest: Array
+    copies: float
+
+    @classmethod
+    def of(cls, scale: Array, U: Array, values: Array, curvature: Array, copies: float = 1.0) -> "LayerPosterior":
+        """Return it for a curvature of the units, shape (n_units, n_units)."""
+        mu, V = np.linalg.eigh(curvature)
+        shrunk = 1.0 / (1.0 + np.multiply.outer(values, np.maximum(mu, 0.0)))
+        return cls(scale, U, values, V, shrunk, np.ones(len(V)), copies)
+
+    def portable(self) -> "LayerPosterior":
+        """Return what is kept in a fitted estimator: of very many inputs, what holds for rows like those of training.
+
+        Of such a row x the squares of U.T T^-1/2 x are lambda in the mean.
+        """
+        if len(self.scale) <= MOST_INPUTS + 1:
+            return self
+        rest = self.values @ self.shrunk / max(self.values.sum(), np.finfo(np.float64).tiny)
+        return self._replace(U=self.U[:, :0], values=self.values[:0], shrunk=self.shrunk[:0], rest=rest)
+
+    def log_determinant(self) -> float:
+        """Return log |A|."""
+        return -2.0 * len(self.V) * float(np.log(self.scale).sum()) - self.copies * float(np.log(self.shrunk).sum())
+
+    def variances(self) -> Array:
+        """Return the diagonal of A^-1, shape (n_inputs, n_units)."""
+        removed = np.square(self.U) @ (1.0 - self.shrunk) @ np.square(self.V).T
+        return self.scale[:, np.newaxis] ** 2 * (1.0 - self.copies * removed)
+
+    def determined(self, curvature: Array) -> float:
+        """Return the trace of A^-1 times the curvature that a part of the units' curvature stands for."""
+        return self.copies * float(self.values @ self.shrunk @ np.einsum("aj,ab,bj->j", self.V, curvature, self.V))
+
+    def covariance(self, inputs: Array, R: Array) -> Array:
+        """Return the covariance of predictions with the derivatives x_f R_oa.
+
+        Parameters
+        ----------
+        inputs : ndarray of shape (n_samples, n_inputs)
+            The rows x.
+        R : ndarray of shape (k, n_samples, n_units)
+            For each output.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_samples, k, k)
+        """
+        scaled = inputs * self.scale
+        removed = np.square(scaled @ self.U) @ (self.rest - self.shrunk)
+        R = R @ self.V
+        left = np.multiply.outer(np.einsum("nf,nf->n", scaled, scaled), self.rest) - removed
+        return np.einsum("nj,onj,pnj->nop", left, R, R, optimize=True)
+
+
+class KroneckerPosterior(NamedTuple):
+    """The posterior of both layers.
+
+    Attributes
+    ----------
+    hidden : LayerPosterior
+    output : LayerPosterior
+    """
+
+    hidden: LayerPosterior
+    output: LayerPosterior
+
+    @classmethod
+    def of(
+        cls, moments: InputMoments, sums: KroneckerSum, prior: Array, noise: Array, weight: float, shape: Shape
+    ) -> "KroneckerPosterior":
+        """Return it for the precisions of priors, shape (n_parameters,), and of the noise, shape (k,) or (0,)."""
+        d, h, k = shape
+        scale_1, scale_2 = prior[: (d + 1) * h : h] ** -0.5, prior[(d + 1) * h :: k] ** -0.5
+        strengths = noise if len(noise) else np.ones(1)
+        outputs = np.diag(noise) if len(noise) else sums.outputs
+        hidden = np.einsum("o,oab->ab", strengths, sums.hidden)
+        values, vectors = np.linalg.eigh(scale_2[:, np.newaxis] * (sums.values / np.trace(sums.outputs)) * scale_2)
+        return cls(
+            LayerPosterior.of(scale_1, *moments.whitened(scale_1), weight * hidden, moments.copies),
+            LayerPosterior.of(scale_2, vectors, np.maximum(values, 0.0), weight * outputs),
+        )
+
+    def log_determinant(self) -> float:
+        """Return log |A|."""
+        return sum(layer.log_determinant() for layer in self)
+
+    def variances(self) -> Array:
+        """Return the diagonal of A^-1, shape (n_parameters,)."""
+        return np.concatenate([layer.variances().ravel() for layer in self])
+
+    def portable(self) -> "KroneckerPosterior":
+        """Return what is kept in a fitted estimator."""
+        return KroneckerPosterior(self.hidden.portable(), self.output)
+
+    def row_size(self, n_outputs: int) -> int:
+        """Return how many numbers `covariance` needs memory for with each row."""
+        return sum((2 + n_outputs) * sum(layer.U.shape) + n_outputs * len(layer.V) for layer in self)
+
+    def determined(self, sums: KroneckerSum, noise: Array, weight: float) -> Array:
+        """Return how many parameters each output determines, shape (k,)."""
+        parts = zip(weight * noise, np.eye(len(noise)), sums.hidden, strict=True)
+        return np.array(
+            [
+                self.output.determined(beta * np.diag(unit)) + self.hidden.determined(beta * hidden)
+                for beta, unit, hidden in parts
+            ]
+        )
+
+    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
+        """Return the covariance of raw predictions, shape (n_samples, k, k).
+
+        Parameters
+        ----------
+        inputs, hidden : ndarrays of shape (n_samples, d + 1) and (n_samples, h + 1)
+            Both with a one appended to each row.
+        R : ndarray of shape (k, n_samples, h)
+            The derivatives of the raw predictions by the inputs of the hidden units.
+        """
+        k = len(R)
+        one = np.broadcast_to(np.eye(k)[:, np.newaxis], (k, len(hidden), k))
+        return self.output.covariance(hidden, one) + self.hidden.covariance(inputs, R)

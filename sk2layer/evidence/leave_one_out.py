@@ -1,0 +1,93 @@
+"""How well would each sample be predicted had it not been there: the leave-one-out log predictive density.
+
+For the network linearised at its optimum, leaving out a sample with the covariance V of its raw prediction z, the
+curvature L of its loss and its output delta changes both in one step of Newton's:
+
+    V' = V (I - L V)^-1         z' = z + V' delta
+
+L is the curvature that the posterior has: of labels, that of the bound. A posterior in Kronecker-factored form is of
+rows in the mean, and no single one can be taken out of it: V' is V then. For squared error, with the noise's precision
+beta for L and the leverage h = beta V, this is the residual divided by 1 - h and the variance 1 / beta divided by
+1 - h (Monari & Dreyfus 2002; Rasmussen & Williams 2006, section 5.4.2).
+
+References
+----------
+Monari & Dreyfus (2002). Local overfitting control via leverages. Neural Computation 14.
+
+Rasmussen & Williams (2006). Gaussian Processes for Machine Learning, section 5.4.2.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array
+from ..model.network import Network
+from ..objective.objective import Objective
+from ..rows.sums import Block, Totals
+from .bounds import bounded
+from .posterior import ExactPosterior, Posterior, predictive_blocks
+from .uncertainty import moderate
+
+LEAST_LEFT = 1e-8  # of 1 - leverage: below, what is left out was all there was to know
+
+
+def leave_one_out_density(objective: Objective, theta: Array, posterior: Posterior, noise: Array) -> float:
+    """Return the mean over the samples, or NaN where a sample's leverage leaves nothing to predict it from.
+
+    Parameters
+    ----------
+    objective : Objective
+        The data and the network.
+    theta : ndarray of shape (n_parameters,)
+        The weights.
+    posterior : Posterior
+        At these weights.
+    noise : ndarray of shape (n_outputs,) or (0,)
+        The precision of the noise, if there is any.
+    """
+    density = partial(density_sum, network=objective.network, theta=theta, posterior=posterior, noise=noise)
+    return float(objective.total(density)[0])
+
+
+def density_sum(block: Block, network: Network, theta: Array, posterior: Posterior, noise: Array) -> Totals:
+    """Return the sum over a block of rows of the log density of each, times its share of the weight."""
+    (shape, activation, loss), total = network, 0.0
+    exact, weights = isinstance(posterior, ExactPosterior), shape.unpack(theta.astype(np.float64))
+    X, Y, share = block.sums.X[block.rows], block.Y, block.share
+    share = np.broadcast_to(share, (len(Y), 1))[:, 0]
+    for rows, Z, V in predictive_blocks(X, weights, activation, posterior):
+        total += float(share[rows] @ _density(loss, Y[rows], Z, V, noise, exact=exact))
+    return Totals([total])
+
+
+def _density(loss: Any, Y: Array, Z: Array, V: Array, noise: Array, *, exact: bool) -> Array:
+    """Return the log density of each sample, shape (n_samples,)."""
+    delta = (Z - Y) * noise if len(noise) else loss.delta(Y, Z.copy())
+    V = _without_each(loss, Z, V, noise) if exact else V
+    if not np.isfinite(V).all():
+        return np.full(len(Z), np.nan)
+    Z = Z + np.einsum("nop,np->no", V, delta)
+    if not len(noise):
+        return -loss.losses(Y, moderate(Z, V, shift_invariant=loss.shift_invariant))
+    V = V + np.diag(1.0 / noise)
+    errors = Y - Z
+    squares = np.einsum("no,no->n", errors, np.linalg.solve(V, errors[..., np.newaxis])[..., 0])
+    return -0.5 * (squares + np.linalg.slogdet(V)[1] + len(noise) * np.log(2.0 * np.pi))
+
+
+def _without_each(loss: Any, Z: Array, V: Array, noise: Array) -> Array:
+    """Return V (I - L V)^-1 of each sample, infinite where its leverage is 1."""
+    k = Z.shape[1]
+    if len(noise):
+        L = np.broadcast_to(np.diag(noise), V.shape)
+    else:
+        C = bounded(loss).curvature_factor(Z)
+        L = C @ C.transpose(0, 2, 1)
+    rest = np.eye(k) - L @ V
+    left = np.linalg.eigvals(rest).real.min(axis=1) if k > 1 else rest[:, 0, 0]
+    if not left.min() > LEAST_LEFT:
+        return np.full_like(V, np.inf)
+    V = np.linalg.solve(rest.transpose(0, 2, 1), V.transpose(0, 2, 1)).transpose(0, 2, 1)
+    return 0.5 * (V + V.transpose(0, 2, 1))

@@ -1,0 +1,202 @@
+"""How probable are the data under priors and noise of given strength, and which would be better: the log evidence.
+
+Every output o of a regression has Gaussian noise of precision beta_o; with the priors of `priors` and the posterior of
+`posterior`, at weights theta that minimise E = sum_o beta_o loss_o + 1/2 sum_j prior_j theta_j^2,
+
+    log p(y) = -E + W / 2 sum_o log(beta_o / 2 pi) + 1/2 sum_j log prior_j - 1/2 log |A|
+
+and MacKay's fixed point (1992) is, besides that of the priors,
+
+    beta_o = (W - gamma_o) / (2 loss_o)
+
+with gamma_o the parameters that output o determines and W the total weight. All priors are proper, so that the log
+evidence of labels is at most the log probability of the labels at theta, and never above 0.
+
+What is a small or a large precision depends on the units of inputs and targets: bounds, and the strengths that a search
+begins with, are relative to their variances.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._typing import Array
+from ..model.losses import Loss, ScaledSquaredError
+from ..objective.kronecker import KroneckerSum
+from ..objective.objective import Objective
+from .bounds import bounded
+from .kronecker_posterior import KroneckerPosterior
+from .posterior import ExactPosterior, Posterior, log_evidence
+from .priors import LONGEST_STEP, PRECISIONS, Groups
+
+NOISE_PRECISIONS = (1e-2, 1e8)
+"""Bounds of beta, relative to the variance of the targets: noise of 1e-4 of their spread counts as none. The condition
+of A is about W beta, and beyond that what the data determine cannot be told from rounding."""
+
+LEAST_SHARE = 1e-6  # of a class, for its log odds to be finite
+
+NEARLY_NONE = 0.5  # parameters that the data determine beyond a constant
+
+BIAS_PRECISIONS = {True: 1e-4, False: 1e-2}
+"""The prior of output biases where there is noise, in units of the targets: a hundred of their spreads; and of labels,
+whose log odds are then within a few tens."""
+
+
+def check_finite(value: float | Array) -> None:
+    """Raise ValueError where the evidence has left the range of floating-point numbers."""
+    if not np.isfinite(value).all():
+        raise ValueError(
+            "The evidence of the penalty is not a finite number: X or y are too large or too small. "
+            "Set standardize=True, or alpha to a number."
+        )
+
+
+class Look(NamedTuple):
+    """What was seen at weights and precisions.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_parameters,)
+    log_precisions : ndarray of shape (n_groups,) or (n_groups + k,)
+        Of the priors, then of the noise if there is any.
+    log_evidence : float
+    n_effective : float
+        The number of parameters that the data determine.
+    posterior : Posterior
+    better : ndarray like `log_precisions`
+        The log precisions that the fixed point says would be better.
+    """
+
+    theta: Array
+    log_precisions: Array
+    log_evidence: float
+    n_effective: float
+    posterior: Posterior
+    better: Array
+
+
+class MarginalLikelihood:
+    """The log evidence of a network on given data.
+
+    Parameters
+    ----------
+    objective : Objective
+        Data, network and loss; its penalty is not used.
+    groups : Groups
+        Which prior each weight has.
+    """
+
+    def __init__(self, objective: Objective, groups: Groups) -> None:
+        self.objective, self.groups = objective, groups
+        self.has_noise = objective.network.loss.has_noise
+        self.n_noise = objective.shape.n_outputs if self.has_noise else 0
+        x, y = objective.input_moments.variances()
+        check_finite(np.append(x, y))
+        self.targets_vary = y > 0.0
+        self.n_constants = objective.shape.n_outputs - objective.network.loss.shift_invariant
+        y = np.where(y > 0.0, y, 1.0) if self.has_noise else np.ones(1)
+        inputs = x if len(x) == groups.n_inputs else np.array([x.mean()])
+        self.alive = np.append(inputs > 0.0, [True, True])
+        inputs = np.where(inputs > 0.0, inputs, 1.0)
+        units = np.concatenate([np.log(inputs), [0.0, -np.log(y).mean()], -np.log(y[: self.n_noise])])
+        self.units, self.bias_precision = units, BIAS_PRECISIONS[self.has_noise] / float(y.max())
+        bounds = np.log([PRECISIONS] * groups.n_groups + [NOISE_PRECISIONS] * self.n_noise)
+        self.lower, self.upper = bounds.T + units
+        with np.errstate(over="ignore"):
+            check_finite(np.exp(self.upper))
+
+    def split(self, log_precisions: Array) -> tuple[Array, Array]:
+        """Return the precision of each parameter's prior, shape (n_parameters,), and those of the noise."""
+        precisions = np.exp(log_precisions)
+        n = self.groups.n_groups
+        return self.groups.of_parameters(precisions[:n], self.bias_precision), precisions[n:]
+
+    def start(self, theta: Array, strength: float) -> Array:
+        """Return log precisions of which the priors are so strong beside the weights of a random start.
+
+        Its output weights say nothing: they are small. Those of the inputs are alike in their units.
+        """
+        groups, log_units = self.groups, self.units[: self.groups.n_groups]
+        n = np.maximum(groups.sums(np.ones(len(theta))), 1.0)
+        squares = groups.sums(theta**2) / n * np.exp(log_units)
+        alive = np.flatnonzero(self.alive[: groups.n_inputs])
+        squares[: groups.n_inputs] = squares[alive].mean() if len(alive) else 1.0
+        least = np.append(np.full(len(n) - 1, 0.03), 0.1) * min(1.0, 10.0 * strength)
+        relative = np.maximum(strength / np.maximum(squares, 1e-3), least)
+        relative[-1] = max(2.5 * strength, least[-1])
+        return np.concatenate([np.log(relative), np.zeros(self.n_noise)]) + self.units
+
+    def constant(self) -> Look:
+        """Return what is seen at the best constant, with all other weights 0 under priors that leave them nowhere."""
+        objective, log_precisions = self.objective, self.upper.copy()
+        theta, means = np.zeros(objective.shape.n_parameters), objective.input_moments.targets[0]
+        b2 = objective.shape.unpack(theta).b2
+        if self.has_noise:
+            b2[:], log_precisions[self.groups.n_groups :] = means, self.units[self.groups.n_groups :]
+        else:
+            b2[:] = objective.network.loss.link(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE))
+        return self.look(theta, log_precisions, exact=False)
+
+    def objective_at(self, log_precisions: Array) -> Objective:
+        """Return the objective that has these precisions: its value is E per unit of weight and mean precision."""
+        prior, noise = self.split(log_precisions)
+        return self.objective.with_prior(prior / self._scale(noise), self._loss(noise))
+
+    def _scale(self, noise: Array) -> float:
+        return float(np.exp(np.log(noise).mean())) if len(noise) else 1.0
+
+    def _loss(self, noise: Array) -> Loss:
+        return ScaledSquaredError(noise / self._scale(noise)) if len(noise) > 1 else self.objective.network.loss
+
+    def posterior(self, theta: Array, log_precisions: Array, *, exact: bool) -> Posterior:
+        """Return the posterior to predict with: that of labels has the curvature of a bound (`bounds`)."""
+        objective = self.objective
+        if not self.has_noise:
+            objective = objective.with_prior(np.zeros(len(theta)), bounded(objective.network.loss))
+        prior, noise = self.split(log_precisions)
+        factored = self._factored(objective, objective.kronecker_sum(theta), prior, noise)
+        return (self._exact(objective, theta, prior, noise) if exact else None) or factored
+
+    def look(self, theta: Array, log_precisions: Array, *, exact: bool) -> Look:
+        """Return what is seen there, with the matrix itself (`exact`) or its Kronecker-factored form."""
+        objective, weight, n = self.objective, self.objective.weight_sum, self.groups.n_groups
+        prior, noise = self.split(log_precisions)
+        sums, theta = objective.kronecker_sum(theta), theta.astype(np.float64)
+        factored = self._factored(objective, sums, prior, noise)
+        posterior = (self._exact(objective, theta, prior, noise) if exact else None) or factored
+        variances, losses = posterior.variances(), weight * sums.losses
+        energy = float(np.sum(noise * losses if self.has_noise else losses)) + 0.5 * float(prior @ theta**2)
+        value = log_evidence(energy, prior, posterior) + 0.5 * weight * float(np.log(noise / (2.0 * np.pi)).sum())
+        check_finite(value)
+        counts = np.maximum(self.groups.sums(1.0 - prior * variances), 1e-10) * self.alive
+        n_effective = len(theta) - float(prior @ variances)
+        units = self.units[:n]
+        squares = self.groups.sums(theta**2) * np.exp(units)
+        better = units + self.groups.fixed_point(log_precisions[:n] - units, counts, squares)
+        if self.has_noise:
+            determined = factored.determined(sums, noise, weight)
+            determined *= n_effective / max(determined.sum(), 1e-300)
+            ratio = np.maximum(weight - determined, 1e-6 * weight) / np.maximum(2.0 * losses * noise, 1e-300)
+            better = np.append(better, np.log(noise) + np.clip(np.log(ratio), -LONGEST_STEP, LONGEST_STEP))
+        return Look(theta, log_precisions, value, n_effective, posterior, np.clip(better, self.lower, self.upper))
+
+    def is_constant(self, look: Look) -> bool:
+        """Return whether the data determine no more than a constant, and are none."""
+        return bool(self.targets_vary.any() and look.n_effective < self.n_constants + NEARLY_NONE)
+
+    def is_at_bound(self, log_precisions: Array) -> bool:
+        """Return whether the noise of a target is as small as it may be, and the target no constant."""
+        met = (log_precisions >= self.upper)[self.groups.n_groups :]
+        return bool((met & self.targets_vary[: self.n_noise]).any())
+
+    def _factored(self, objective: Objective, sums: KroneckerSum, prior: Array, noise: Array) -> KroneckerPosterior:
+        moments, weight = self.objective.input_moments, objective.weight_sum
+        return KroneckerPosterior.of(moments, sums, prior, noise, weight, objective.shape)
+
+    def _exact(self, objective: Objective, theta: Array, prior: Array, noise: Array) -> ExactPosterior | None:
+        if len(noise) > 1:
+            objective = objective.with_prior(prior, self._loss(noise))
+        precision = objective.gauss_newton_matrix(theta.astype(objective.dtype, copy=False))
+        precision *= objective.weight_sum * self._scale(noise)
+        precision.flat[:: len(theta) + 1] += prior
+        return ExactPosterior.of(precision) if np.isfinite(precision).all() else None

@@ -1,0 +1,49 @@
+"""How a search for the penalty goes by size: on how many rows, by which steps, with which form of the curvature."""
+
+from typing import NamedTuple
+
+from ..model.network import Network
+from ..objective.solver_choice import lm_seconds
+from ..solvers import LBFGS, LevenbergMarquardt, Solver
+
+SMALL_STEP = 0.002
+"""Predicted seconds of a step with the matrix that is worth no other kind; of more where rows are interpolated."""
+
+FEW_ROWS = 8.0
+"""Rows for each parameter up to which steps with the matrix change more than the last digits of what L-BFGS found."""
+
+AFFORDABLE_STEP = 0.03
+"""Predicted seconds of a step with the matrix that is worth while to end a search with some of them."""
+
+PART_ROWS, PART_ROWS_PER_PARAMETER, PART_GROWTH = 2000, 8, 8
+"""Of the smallest part of the rows: at least so many, and for each parameter; each part is so many times the last."""
+
+
+class Stage(NamedTuple):
+    """How a part of the search goes: on how many rows (None for all), by which steps, with which curvature."""
+
+    n_rows: int | None
+    solver: Solver
+    n_steps: int
+    exact: bool
+
+
+def make_stages(n_samples: int, network: Network, solver: Solver | None) -> list[Stage]:
+    """Return the stages of a search with the solver given, or with those that suit the size."""
+    shape, activation, loss = network
+    step, rows_per_parameter = lm_seconds(n_samples, shape), n_samples * shape.n_outputs / shape.n_parameters
+    if solver is not None:
+        n_steps = 3 if isinstance(solver, LevenbergMarquardt) else 15
+        return [Stage(None, solver, n_steps, step <= AFFORDABLE_STEP)]
+    smooth = activation.is_smooth and loss.has_noise
+    if smooth and step <= SMALL_STEP * (2.5 if rows_per_parameter <= 2.0 else 1.0):
+        return [Stage(None, LevenbergMarquardt(), 5, True)]
+    first = LBFGS(n_corrections=20)
+    stages, part = [], max(PART_ROWS, PART_ROWS_PER_PARAMETER * shape.n_parameters)
+    while n_samples > 4 * part:
+        stages.append(Stage(part, first, 15, False))
+        part *= PART_GROWTH
+    stages.append(Stage(None, first, 15, False))
+    if smooth and step <= AFFORDABLE_STEP and rows_per_parameter <= FEW_ROWS:
+        stages.append(Stage(None, LevenbergMarquardt(), 2, True))
+    return stages

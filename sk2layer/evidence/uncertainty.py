@@ -1,0 +1,125 @@
+"""How sure is a fitted network: the variance of predictions under the posterior, and probabilities moderated by it.
+
+The predicted class probabilities are averages over the posterior of the raw predictions z, approximated by making z
+smaller where its variance s^2 is large (MacKay 1992b):
+
+    sigmoid(z) averaged over N(z, s^2)  ~  sigmoid(kappa z),      kappa = 1 / sqrt(1 + pi s^2 / 8)
+
+For several classes, z is what a class is ahead of the mean of the others, since only such differences have a meaning.
+With two classes this is the formula above.
+
+Where the mean of several networks predicts, how far they disagree is a part of the covariance, that of a mixture of
+their predictions in equal parts; probabilities are moderated by it as by any other.
+
+References
+----------
+MacKay (1992b). The evidence framework applied to classification networks. Neural Computation 4.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._typing import Array
+from ..model.activations import ACTIVATIONS
+from ..model.network import Weights
+from ..rows.predict import predict_raw
+from ..rows.scaling import Scaling
+from .posterior import Predictive, predictive_covariance
+
+
+class FittedPosterior(NamedTuple):
+    """What prediction needs to know of the posterior of a fitted network.
+
+    Attributes
+    ----------
+    weights : Weights
+        Its mean, for standardised data.
+    posterior : Predictive
+        What says how far the weights may be from there.
+    scaling : Scaling
+        What standardises the data.
+    activation : str
+        The name of the hidden activation.
+    degrees_of_freedom : float
+        The total weight of the samples less the parameters that they determine: so many the noise is known by.
+    """
+
+    weights: Weights
+    posterior: Predictive
+    scaling: Scaling
+    activation: str
+    degrees_of_freedom: float
+
+    def covariance(self, X: Any) -> Array:
+        """Return the posterior covariance of the raw predictions for rows in the units of the data.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+            In the units of the targets, without their noise.
+        """
+        rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
+        spread = self.scaling.y_spread
+        return predictive_covariance(rows, self.weights, activation, self.posterior) * np.outer(spread, spread)
+
+    def mean(self, X: Any) -> Array:
+        """Return the raw predictions in float64, shape (n_samples, n_outputs), in the units of the targets."""
+        return predict_raw(X, self.scaling.fold_out(self.weights), ACTIVATIONS[self.activation])
+
+
+class Mixture(NamedTuple):
+    """The posterior of an average of networks.
+
+    Attributes
+    ----------
+    members : tuple of FittedPosterior
+        The posterior of each network.
+    """
+
+    members: tuple[FittedPosterior, ...]
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """The fewest degrees of freedom of a member."""
+        return min(member.degrees_of_freedom for member in self.members)
+
+    def covariance(self, X: Any) -> Array:
+        """Return the mean of the members' covariances plus the covariance of their means.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+            In the units of the targets, without their noise.
+        """
+        means = [member.mean(X) for member in self.members]
+        center, total = np.mean(means, axis=0), 0.0
+        for member, mean in zip(self.members, means, strict=True):
+            apart = mean - center
+            total = total + member.covariance(X) + apart[:, :, np.newaxis] * apart[:, np.newaxis]
+        return np.divide(total, len(self.members))
+
+
+def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
+    """Return the raw predictions whose probabilities are averages over the posterior.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_outputs)
+        The raw predictions at the posterior's mean.
+    covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
+        Their covariance.
+    shift_invariant : bool
+        Whether only differences of raw predictions have a meaning (softmax).
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_outputs)
+    """
+    if shift_invariant:
+        k = Z.shape[1]
+        ahead = (k * np.eye(k) - 1.0) / (k - 1.0)  # of the mean of the others
+        covariance = ahead @ covariance @ ahead
+        Z = Z - Z.mean(axis=1, keepdims=True)
+    variance = np.einsum("nkk->nk", covariance).astype(Z.dtype)
+    return Z / np.sqrt(1.0 + np.pi / 8.0 * variance)

@@ -1,0 +1,1 @@
+"""What a two-layer network computes: activations, losses and the passes, as pure functions of named arrays."""

@@ -1,0 +1,171 @@
+"""What is minimised per sample: three negative log-likelihoods as functions of the raw prediction.
+
+Conventions: `Y` are the encoded targets and `Z` the raw predictions, both (n_samples, n_outputs). Each link is
+canonical, so the derivative of every loss by `Z` is the same expression, `inverse_link(Z) - Y`, the output delta; it is
+written once, in `Loss.delta`, and everything below the output layer is the same code for regression and
+classification.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy.special import expit, logit, logsumexp
+
+from .._typing import Array
+
+
+class Loss(ABC):
+    """A loss with its canonical link; the subclasses hold no state.
+
+    Attributes
+    ----------
+    out_activation : str
+        The name of the inverse link, the output activation of the network.
+    shift_invariant : bool
+        Whether adding a number to all raw predictions of a sample changes nothing.
+    has_noise : bool
+        Whether it stands for targets with noise of unknown variance.
+    """
+
+    out_activation: str
+    shift_invariant = False
+    has_noise = False
+
+    @abstractmethod
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return the loss of each sample, shape (n_samples,)."""
+
+    @abstractmethod
+    def inverse_link(self, Z: Array) -> Array:
+        """Overwrite raw predictions by predictions (means or probabilities) and return them."""
+
+    @abstractmethod
+    def link(self, p: Array) -> Array:
+        """Return raw predictions of which `inverse_link` makes these, shape (n_outputs,)."""
+
+    @abstractmethod
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
+
+    def delta(self, Y: Array, Z: Array) -> Array:
+        """Overwrite raw predictions by the derivative of the loss by them and return it."""
+        delta = self.inverse_link(Z)
+        delta -= Y
+        return delta
+
+    def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
+        """Return the loss of each sample and its derivative by the raw predictions, which overwrites `Z`."""
+        losses = self.losses(Y, Z)
+        return losses, self.delta(Y, Z)
+
+
+class HalfSquaredError(Loss):
+    """l = 1/2 sum_k (z_k - y_k)^2, for regression; the link is the identity."""
+
+    out_activation = "identity"
+    has_noise = True
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return half the squared error of each sample."""
+        return self._half_squares(Z - Y)
+
+    def losses_and_delta(self, Y: Array, Z: Array) -> tuple[Array, Array]:
+        """Return half the squared error of each sample, and the error, which overwrites `Z`."""
+        residual = self.delta(Y, Z)
+        return self._half_squares(residual), residual
+
+    @staticmethod
+    def _half_squares(residual: Array) -> Array:
+        return 0.5 * np.einsum("ij,ij->i", residual, residual)
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Return Z as it is."""
+        return Z
+
+    def link(self, p: Array) -> Array:
+        """Return p as it is."""
+        return p
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return the identity: the curvature is constant."""
+        return np.broadcast_to(np.eye(Z.shape[1], dtype=Z.dtype), (*Z.shape, Z.shape[1]))
+
+
+class BinaryLogLoss(Loss):
+    """l = sum_k -y_k log p_k - (1 - y_k) log(1 - p_k) with p = sigmoid(z), for two classes or several labels."""
+
+    out_activation = "sigmoid"
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return the log loss of each sample, summed over outputs."""
+        # -y log p - (1 - y) log(1 - p) = log(1 + e^z) - y z
+        return (np.logaddexp(0.0, Z) - Y * Z).sum(axis=1)
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Overwrite Z with sigmoid(Z)."""
+        return expit(Z, out=Z)
+
+    def link(self, p: Array) -> Array:
+        """Return the log odds."""
+        return logit(p)
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return the root of p (1 - p) for each output, as diagonal matrices."""
+        return np.eye(Z.shape[1], dtype=Z.dtype) * np.sqrt(expit(Z) * expit(-Z))[:, np.newaxis]
+
+
+class MultinomialLogLoss(Loss):
+    """l = -sum_k y_k log p_k with p = softmax(z), for several classes; `Y` is one-hot."""
+
+    out_activation = "softmax"
+    shift_invariant = True
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return the log loss of each sample."""
+        return logsumexp(Z, axis=1) - np.einsum("ij,ij->i", Y, Z)
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Overwrite Z with softmax(Z)."""
+        Z -= Z.max(axis=1, keepdims=True)
+        np.exp(Z, out=Z)
+        Z /= Z.sum(axis=1, keepdims=True)
+        return Z
+
+    def link(self, p: Array) -> Array:
+        """Return the logarithms, whose mean is made 0."""
+        return np.log(p) - np.log(p).mean()
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return diag(q) - p q.T with q = sqrt(p), whose square is diag(p) - p p.T, since q.T q = 1."""
+        p = self.inverse_link(Z.copy())
+        root = np.sqrt(p)
+        return np.eye(Z.shape[1], dtype=Z.dtype) * root[:, np.newaxis] - p[:, :, np.newaxis] * root[:, np.newaxis]
+
+
+class ScaledSquaredError(HalfSquaredError):
+    """l = 1/2 sum_k precision_k (z_k - y_k)^2: squared errors in units of the noise of each output.
+
+    Parameters
+    ----------
+    precision : ndarray of shape (n_outputs,)
+        The reciprocal of each output's noise variance.
+    """
+
+    def __init__(self, precision: Array) -> None:
+        self.precision = precision
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return half the squared error of each sample in units of the noise."""
+        return 0.5 * (Z - Y) ** 2 @ self.precision
+
+    losses_and_delta = Loss.losses_and_delta  # here the delta is not the error
+
+    def delta(self, Y: Array, Z: Array) -> Array:
+        """Overwrite raw predictions by the residuals times the precision and return it."""
+        delta = super().delta(Y, Z)
+        delta *= self.precision
+        return delta
+
+    def curvature_factor(self, Z: Array) -> Array:
+        """Return the root of the precision of each output, as diagonal matrices."""
+        return super().curvature_factor(Z) * np.sqrt(self.precision)

@@ -1,0 +1,65 @@
+"""Small networks that tests of sums, derivatives and evidence have in common, and data for each of the losses."""
+
+import numpy as np
+import pytest
+
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
+from sk2layer.model.network import Network, Shape, initial_weights
+from sk2layer.objective.objective import Objective
+from sk2layer.rows.predict import predict_raw
+from sk2layer.rows.sources import Table
+
+LOSSES = [(HalfSquaredError, 1), (HalfSquaredError, 2), (BinaryLogLoss, 1), (BinaryLogLoss, 2), (MultinomialLogLoss, 3)]
+every_loss = pytest.mark.parametrize(("loss", "k"), LOSSES)
+
+
+def draw(loss, k, n, d):
+    """Return inputs, and targets that follow from them but for noise."""
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(n, d)), rng.normal(size=(n, k))
+    targets = {
+        HalfSquaredError: np.sin(2.0 * X[:, :1]) + X[:, -1:] * np.arange(k) + 0.3 * noise,
+        BinaryLogLoss: (X[:, :1] * X[:, -1:] + 0.3 * noise > 0.0).astype(float),
+        MultinomialLogLoss: np.eye(k)[(X[:, :1] * np.linspace(1.0, -1.0, k) + noise).argmax(axis=1)],
+    }
+    return X, targets[loss]
+
+
+def objective_on(X, Y, loss, *, weight=None, h=4, activation="tanh", alpha=0.0, n_threads=1):
+    """Return the objective of a network with h hidden units."""
+    shape = Shape(X.shape[1], h, Y.shape[1])
+    network = Network(shape, ACTIVATIONS[activation], loss)
+    return Objective(Table(X, Y, weight), network, alpha * shape.is_weight(), Y.dtype, n_threads)
+
+
+def start_of(objective, seed=1):
+    """Return random weights."""
+    return initial_weights(*objective.network[:2], np.random.default_rng(seed)).astype(objective.dtype)
+
+
+def make_objective(loss, k, *, n=40, d=3, weighted=False, weight=None, rows=slice(None), dtype=np.float64, **network):
+    """Return an objective on `rows` of n, with the weights given or with random ones, and where to start."""
+    X, Y = draw(loss, k, n, d)
+    weight = np.random.default_rng(2).uniform(0.5, 2.0, n) if weighted else weight
+    objective = objective_on(X[rows].astype(dtype), Y[rows].astype(dtype), loss(), weight=weight, **network)
+    return objective, start_of(objective)
+
+
+def with_data(objective, X=None, Y=None):
+    """Return the same objective on other inputs or targets, with its own weights."""
+    sums = objective.sums
+    table = Table(sums.X if X is None else X, sums.Y if Y is None else Y, sums.weight)
+    return Objective(table, objective.network, objective.penalty, objective.dtype)
+
+
+def raw_prediction(objective, theta):
+    """Return the raw predictions of the rows that the objective is about."""
+    return predict_raw(objective.sums.X[:], objective.shape.unpack(theta), objective.network.activation)
+
+
+def jacobian(objective, theta, step=1e-5):
+    """Return the derivatives of raw predictions by theta, by differences, shape (n_samples, k, n_parameters)."""
+    moves = step * np.eye(len(theta))
+    columns = [raw_prediction(objective, theta + e) - raw_prediction(objective, theta - e) for e in moves]
+    return np.stack(columns, axis=-1) / (2.0 * step)
