@@ -22,7 +22,7 @@ from .solvers._parameters import check_parameters, integer, real
 __all__ = ["Checkpoint"]
 
 FREE_PARAMETERS = ("max_iter", "n_jobs", "verbose", "warm_start")
-"""Those that may be others when a fit goes on."""
+"""Parameters that may be others when a fit goes on."""
 
 NUMBERS = Number, np.bool_
 """What is equal as numbers are, whatever its type."""
@@ -45,9 +45,9 @@ class Checkpoint(BaseEstimator):
         The file, in a folder that exists. Each fit needs one of its own: of two that share it, the last to write has
         it. A process that is killed while it writes leaves a file besides, `<path>.<random>.tmp`, to be removed.
     every_n_iter : int, default=1
-        Write after at least so many iterations,
+        Write after at least so many iterations.
     every_seconds : float, default=10.0
-        and when at least so much time has passed since the last time.
+        And only when at least so much time has passed since the last time.
 
     See Also
     --------

@@ -286,7 +286,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
 
     @where_the_rows_are
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of the probability of each class or label, accurate for the smallest of them.
+        """Return the logarithm of what `predict_proba` returns, accurate for the smallest probabilities.
 
         Parameters
         ----------
@@ -297,11 +297,6 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         -------
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             In the order of `classes_`.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator has not been fitted.
         """
         Z = self._moderated_prediction(X)
         if self._multilabel:
@@ -343,13 +338,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
 
     @available_if(takes_batches)
     def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        classes: Any = None,
-        sample_weight: Any = None,
-        *,
-        n_samples_total: float | None = None,
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, *, n_samples_total: float | None = None
     ) -> Self:
         """Take one epoch over a batch of the training data; solvers "sgd" and "adam" only.
 

@@ -20,6 +20,7 @@ from ._typing import Array
 from .classifier import TwoLayerClassifier
 from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
+from .rows.scaling import inverse_of
 
 # Longer than 300 lines: the helpers of the two converters are of use to nobody else.
 
@@ -165,22 +166,20 @@ def _member(graph: Graph, x: str, posterior: FittedPosterior, dtype: Any, mix: A
     Rows are standardised in their own type, as by `Scaling.rows`, so that a ReLU at its kink falls on the same side.
     """
     (W1, b1, W2, b2), scaling = posterior.weights, posterior.scaling
-    spread = scaling.x_spread
-    inverse_spread = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0.0)
     centered = graph("Sub", graph.cast(x, dtype), graph.constant(scaling.x_mean, dtype))
-    rows = graph.cast(graph("Mul", centered, graph.constant(inverse_spread, dtype)), np.float64)
+    rows = graph.cast(graph("Mul", centered, graph.constant(inverse_of(scaling.x_spread), dtype)), np.float64)
     A1 = graph(ACTIVATIONS[posterior.activation], graph.affine(rows, W1, b1, np.float64))
     slopes = SLOPES[posterior.activation](graph, A1)
     scaled = scaling.y_spread[:, np.newaxis] * mix
     mean = graph.affine(A1, W2 @ scaled, b2 @ scaled + scaling.y_mean @ mix, np.float64)
-    square = _exact_square if hasattr(posterior.posterior, "unpacked") else _factored_square
+    square = _exact_square if hasattr(posterior.posterior, "factor") else _factored_square
     squares = [square(graph, rows, A1, slopes, W2, column, posterior.posterior) for column in scaled.T]
     return mean, graph("Concat", *squares, axis=1)
 
 
 def _exact_square(graph: Graph, rows: str, A1: str, slopes: str, W2: Array, e: Array, posterior: Any) -> str:
     """Append |L^-1 J.T|^2 of the combination `e` of outputs, shape (n, 1)."""
-    factor, (h, k) = posterior.unpacked().factor, W2.shape
+    factor, (h, k) = posterior.factor, W2.shape
     inverse_factor = solve_triangular(factor, np.eye(len(factor)), lower=True)
     d = (len(factor) - (h + 1) * k) // h - 1
     by_product, by_slope, by_output = np.split(inverse_factor, [d * h, (d + 1) * h], axis=1)

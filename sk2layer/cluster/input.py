@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
 from ..estimator.checks import check_rows, check_weight, naming
-from ..estimator.data import Place, make_table, unit_of_weight
+from ..estimator.data import Place, make_table, unit_of_weight, with_class_weights
 from ..estimator.targets import Targets
 from ..rows.sources import Table
 from .partitions import PartitionedTable, at, homes_of, summarize
@@ -43,45 +43,63 @@ class Cluster(Place):
     def training_data(
         self, estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, again: bool
     ) -> tuple[Targets, PartitionedTable]:
-        """Check and encode training data on the workers that hold them."""
-        return check_blocks(estimator, X, y, sample_weight, again=again)
+        """Check and encode training data on the workers that hold them; see `Place.training_data`.
+
+        Raises
+        ------
+        TypeError
+            If only some of X, y and sample_weight come from Dask.
+        ValueError
+            If a block is not what `fit` takes, or is unlike the others; the message names it.
+        """
+        import dask
+
+        dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
+        blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
+        kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
+        seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
+        n_rows, total = sizes.sum(axis=0)
+        if n_rows == 0:
+            raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
+        targets = estimator._remembered_targets() if again else estimator._make_targets(seen, seen)
+        unit = unit_of_weight(n_rows, total)
+        targets.class_weights = estimator._class_factors(targets, targets.encode(seen), totals / unit)
+        checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit), traverse=False)
+        homes = homes_of([rows for rows, *_ in blocks], X)
+        kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
+        summaries = dask.compute(*(dask.delayed(summarize)(b, estimator.standardize, targets.scaled) for b in kept))
+        some = [(block, summary) for block, summary in zip(kept, summaries, strict=True) if summary.weight > 0.0]
+        return targets, PartitionedTable([block for block, _ in some], [summary for _, summary in some], dtype)
 
     def predict(self, method: Callable[..., Any], estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return what a method of the estimator predicts as Dask arrays, computed when they are asked for."""
-        return map_rows(estimator, method.__name__, X, *args, **kwargs)
+        """Return what a method of the estimator predicts as Dask arrays, of which nothing is computed yet."""
+        import dask
+        import dask.array
 
-
-def check_blocks(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, *, again: bool
-) -> tuple[Targets, PartitionedTable]:
-    """Check and encode training data from Dask where they are; `again`: they have to be of the kind fitted before.
-
-    Raises
-    ------
-    TypeError
-        If only some of X, y and sample_weight come from Dask.
-    ValueError
-        If a block is not what `fit` takes, or is unlike the others; the message names it.
-    """
-    import dask
-
-    dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
-    blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
-    kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
-    seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
-    n_rows, total = sizes.sum(axis=0)
-    if n_rows == 0:
-        raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
-    targets = estimator._remembered_targets() if again else estimator._make_targets(seen, seen)
-    unit = unit_of_weight(n_rows, total)
-    factors = estimator._class_factors(targets, targets.encode(seen), totals / unit)
-    targets.class_weights = factors
-    checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit, factors), traverse=False)
-    homes = homes_of([rows for rows, *_ in blocks], X)
-    kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
-    summaries = dask.compute(*(dask.delayed(summarize)(b, estimator.standardize, targets.scaled) for b in kept))
-    some = [(block, summary) for block, summary in zip(kept, summaries, strict=True) if summary.weight > 0.0]
-    return targets, PartitionedTable([block for block, _ in some], [summary for _, summary in some], dtype)
+        check_is_fitted(estimator)
+        _check_columns(X)
+        name = method.__name__
+        row = X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype)
+        example = getattr(estimator, name)(row, *args, **kwargs)
+        several = isinstance(example, tuple)
+        examples = example if several else (example,)
+        nothing = tuple(array[:0] for array in examples)
+        call = partial(_call, method=name, args=args, kwargs=kwargs, nothing=nothing if several else nothing[0])
+        blocks = _blocks(X, X)
+        lengths = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(blocks)
+        sent = dask.delayed(estimator, traverse=False)
+        results = [dask.delayed(call, nout=len(examples))(sent, block) for block in blocks]
+        arrays = tuple(
+            dask.array.concatenate(
+                [
+                    dask.array.from_delayed(result[i] if several else result, (n, *array.shape[1:]), array.dtype)
+                    for result, n in zip(results, lengths, strict=True)
+                ],
+                allow_unknown_chunksizes=True,
+            )
+            for i, array in enumerate(examples)
+        )
+        return arrays if several else arrays[0]
 
 
 def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
@@ -166,59 +184,24 @@ def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, A
 class Checks(NamedTuple):
     """What every block has to be like: an estimator that knows the columns of X, its type, targets and weights.
 
-    `unit` is the weight of one observation, and `factors` are those of the classes.
+    `unit` is the weight of one observation.
     """
 
     estimator: Any
     dtype: Any
     targets: Any
     unit: float
-    factors: Array | None
 
 
 def check_block(number: int, X: Any, y: Any, weight: Any, checks: Checks) -> Table:
     """Return a block, without the samples of weight zero."""
-    estimator, dtype, targets, unit, factors = checks
+    estimator, dtype, targets, unit = checks
     with _naming(number):
         X = check_rows(estimator, X, reset=False, ensure_min_samples=0).astype(dtype, copy=False)
         Y, weight = targets.encode(y), check_weight(weight, X.shape[0], whole=False)
         if len(Y) != X.shape[0]:
             raise ValueError(f"X has {X.shape[0]} rows, y has {len(Y)}.")
-    table = make_table(X, Y, weight, unit)
-    return table if factors is None else table.times(factors[targets.codes(table.Y)])
-
-
-# ------------------------------------------------------------------ predictions
-
-
-def map_rows(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return a method's results for rows from Dask as Dask arrays, of which nothing is computed yet."""
-    import dask
-    import dask.array
-
-    check_is_fitted(estimator)
-    _check_columns(X)
-    row = X._meta_nonempty if hasattr(X, "columns") else np.zeros((1, X.shape[1]), X.dtype)
-    example = getattr(estimator, method)(row, *args, **kwargs)
-    several = isinstance(example, tuple)
-    examples = example if several else (example,)
-    nothing = tuple(array[:0] for array in examples)
-    call = partial(_call, method=method, args=args, kwargs=kwargs, nothing=nothing if several else nothing[0])
-    blocks = _blocks(X, X)
-    lengths = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(blocks)
-    sent = dask.delayed(estimator, traverse=False)
-    results = [dask.delayed(call, nout=len(examples))(sent, block) for block in blocks]
-    arrays = tuple(
-        dask.array.concatenate(
-            [
-                dask.array.from_delayed(result[i] if several else result, (n, *array.shape[1:]), array.dtype)
-                for result, n in zip(results, lengths, strict=True)
-            ],
-            allow_unknown_chunksizes=True,
-        )
-        for i, array in enumerate(examples)
-    )
-    return arrays if several else arrays[0]
+    return with_class_weights(make_table(X, Y, weight, unit), targets)
 
 
 def _call(estimator: Any, block: Any, *, method: str, args: Any, kwargs: dict[str, Any], nothing: Any) -> Any:

@@ -47,7 +47,7 @@ def summarize(block: Table, standardize: bool, scale_targets: bool) -> Summary:
     """Return the summary of a block."""
     running = RunningScaling()
     if standardize and block.X.shape[0]:
-        block.take_into(running, scale_targets=scale_targets)
+        running = block.take_into(running, scale_targets=scale_targets)
     n_rows, n_features = block.X.shape
     return Summary(n_rows, n_features, block.total_weight, running)
 
@@ -76,7 +76,7 @@ class PartitionedTable:
         self.total_weight = sum(summary.weight for summary in summaries)
 
     def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
-        """Take the rows into running means and spreads, in the order of the blocks."""
+        """Return running means and spreads with these rows, in the order of the blocks."""
         return reduce(RunningScaling.merge, (summary.running for summary in self.summaries), running)
 
     def standardized(self, scaling: Scaling, dtype: Any) -> "PartitionedTable":
@@ -99,38 +99,24 @@ class Summand(NamedTuple):
 
 
 class PartitionSums:
-    """Sums over the rows of blocks, carried out by the workers that hold them.
-
-    Parameters
-    ----------
-    table : PartitionedTable
-        The rows.
-    shape : Shape
-        The size of the network.
-    dtype : numpy dtype
-        The floating type of the computation.
-
-    Attributes
-    ----------
-    n_samples : int
-        0: no rows can be taken here.
-    """
+    """Sums over the rows of blocks, for a network of some size, carried out by the workers that hold them."""
 
     n_samples = 0
 
     def __init__(self, table: PartitionedTable, shape: Shape, dtype: Any) -> None:
-        self.blocks, self.scaling, self.shape, self.dtype = table.blocks, table.scaling, shape, dtype
-        self.weight_sum, self.total_samples = float(table.total_weight), table.X.shape[0]
+        self.table, self.shape, self.dtype, self.weight_sum = table, shape, dtype, float(table.total_weight)
+        self.total_samples = table.X.shape[0]
 
     def total(self, function: SumOverBlock, *, quick: bool = True) -> Any:
         """Return the total of function(block) over all rows, each block of Dask being one."""
         import dask
 
-        summand = Summand(function, self.scaling, self.shape, self.dtype, self.weight_sum)
+        blocks = self.table.blocks
+        summand = Summand(function, self.table.scaling, self.shape, self.dtype, self.weight_sum)
         sent = dask.delayed(summand, traverse=False)
         part, merge = dask.delayed(sum_block), dask.delayed(merge_sums)
         totals = []
-        for block, home in zip(self.blocks, homes_of(self.blocks, self.blocks), strict=True):
+        for block, home in zip(blocks, homes_of(blocks, blocks), strict=True):
             with at(home):
                 totals.append(part(block, sent))
         while len(totals) > 1:

@@ -1,7 +1,7 @@
 """What do all displays share: Axes to draw on, and names for what is drawn."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,6 +11,26 @@ class Display:
 
     ax_: Any
     figure_: Any
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw it, as `from_estimator` does at once.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            What to draw on; by default a new figure.
+
+        Returns
+        -------
+        display : Display
+            The display itself, with `ax_`, `figure_` and what was drawn.
+        """
+        self._draw(self._take_axes(ax))
+        return self
+
+    def _draw(self, ax: Any) -> None:
+        """Draw on these Axes, and keep what was drawn."""
+        raise NotImplementedError
 
     def _take_axes(self, ax: Any) -> Any:
         """Set `ax_` and `figure_`, and return the Axes to draw on."""

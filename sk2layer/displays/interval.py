@@ -156,24 +156,10 @@ class PredictionIntervalDisplay(Display):
         )
         return display.plot(ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the intervals.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            What to draw on; by default a new figure.
-
-        Returns
-        -------
-        display : PredictionIntervalDisplay
-            The display itself, with `ax_`, `figure_`, `line_`, `interval_` and `data_`.
-        """
-        ax = self._take_axes(ax)
+    def _draw(self, ax: Any) -> None:
         (self._draw_band if self.band else self._draw_bars)(ax)
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
         ax.legend()
-        return self
 
     def _draw_band(self, ax: Any) -> None:
         self.interval_ = ax.fill_between(

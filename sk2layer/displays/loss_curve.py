@@ -73,20 +73,7 @@ class LossCurveDisplay(Display):
         curve = require(estimator, "loss_curve_", "it is not a network that reports its losses")
         return cls(curve, getattr(estimator, "validation_loss_curve_", None)).plot(ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            What to draw on; by default a new figure.
-
-        Returns
-        -------
-        display : LossCurveDisplay
-            The display itself, with `ax_`, `figure_` and `lines_`.
-        """
-        ax = self._take_axes(ax)
+    def _draw(self, ax: Any) -> None:
         steps = np.arange(1, len(self.loss_curve) + 1)
         self.lines_ = ax.plot(steps, self.loss_curve, color="tab:blue", label="training")
         if self.validation_loss_curve is not None:
@@ -96,4 +83,3 @@ class LossCurveDisplay(Display):
             self.lines_ += ax.plot(steps[best], lowest, "o", color="tab:orange", label="lowest")
         ax.set(xlabel="iteration", ylabel="loss")
         ax.legend()
-        return self

@@ -103,20 +103,7 @@ class NetworkDisplay(Display):
         outputs = names_of_outputs(estimator, output_names, W2.shape[1])
         return cls(flows, names, outputs).plot(ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the network.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            What to draw on; by default a new figure.
-
-        Returns
-        -------
-        display : NetworkDisplay
-            The display itself, with `ax_`, `figure_`, `lines_` and `nodes_`.
-        """
-        ax = self._take_axes(ax)
+    def _draw(self, ax: Any) -> None:
         order = np.argsort(-np.linalg.norm(self.flows[1], axis=1), kind="stable")
         flows = [self.flows[0][:, order], self.flows[1][order]]
         heights = [_heights(size) for size in (*flows[0].shape, flows[1].shape[1])]
@@ -128,7 +115,6 @@ class NetworkDisplay(Display):
                 ax.text(x, height, name, ha=side, va="center")
         ax.set(xlim=(-0.6, 2.5), ylim=(-0.05, 1.05))
         ax.axis("off")
-        return self
 
 
 def _flows(X: Array, estimator: Any) -> list[Array]:

@@ -14,14 +14,13 @@ from ..objective.solver_choice import cheapest_solver, density_of
 from ..rows.sources import RowSource
 from ..solvers import SOLVERS, Solver
 from ..solvers._parameters import INFINITY, check_parameters, choice, integer, naming_parameters, real
-from .by_evidence import check_evidence_parameters
 from .data import place_of
 from .fitted import FittedTwoLayer
-from .outcome import RESTARTS, check_restarts
+from .outcome import RESTARTS
 from .targets import Targets
 
-EVIDENCE_SOLVERS = SOLVERS["lbfgs"], SOLVERS["lm"]
-"""With these and "auto", alpha="auto" is "evidence"; the others are asked for to be what they are."""
+EVIDENCE_SOLVERS = None, SOLVERS["lbfgs"], SOLVERS["lm"]
+"""With these, or one chosen by size, alpha="auto" is "evidence"; the others are asked for to be what they are."""
 
 
 class BaseTwoLayer(FittedTwoLayer):
@@ -129,17 +128,19 @@ class BaseTwoLayer(FittedTwoLayer):
             self.solver = SOLVERS[self.solver]()
         return super().set_params(**nested)
 
+    def _solver_type(self) -> type[Any] | None:
+        """Return the class of the solver, None where that is chosen by size."""
+        return SOLVERS.get(self.solver) if isinstance(self.solver, str) else type(self.solver)
+
     def _takes_batches(self) -> bool:
         """Return whether the solver works on mini-batches, as far as it is known without data."""
-        solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
-        return getattr(solver, "supports_partial_fit", False)
+        return getattr(self._solver_type(), "supports_partial_fit", False)
 
     def _grouping(self) -> str:
         """Return how the evidence groups the weights if it is to choose the penalty, otherwise an empty string."""
         if self.alpha != "auto":
             return self.alpha if isinstance(self.alpha, str) else ""
-        kind = SOLVERS.get(self.solver) if isinstance(self.solver, str) else type(self.solver)
-        return "evidence" if not self.early_stopping and (kind is None or kind in EVIDENCE_SOLVERS) else ""
+        return "evidence" if not self.early_stopping and self._solver_type() in EVIDENCE_SOLVERS else ""
 
     def _make_solver(self, source: RowSource, network: Network) -> Solver:
         """Return the solver to use."""
@@ -155,8 +156,13 @@ class BaseTwoLayer(FittedTwoLayer):
 
     def _check_parameters(self, X: Any, X_val: Any = None) -> None:
         check_parameters(self)
-        check_restarts(self.restarts, self.n_init, self.warm_start)
-        check_evidence_parameters(self.alpha, self.early_stopping)
+        if self.warm_start and self.restarts == "average" and self.n_init > 1:
+            raise ValueError(
+                "warm_start must be False where several starts are averaged, since one network can be gone on with. "
+                f"Got {self.warm_start}, with restarts={self.restarts!r} and n_init={self.n_init}."
+            )
+        if self.alpha in ("evidence", "ard") and self.early_stopping:
+            raise ValueError(f"alpha={self.alpha!r} needs early_stopping=False. Got {self.early_stopping}.")
         if isinstance(self.solver, Solver):
             check_parameters(self.solver)
         place_of(X).check_fit(self, X_val)

@@ -4,9 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Array
 from ..evidence.uncertainty import FittedPosterior, Mixture
-from ..model.network import Shape, Weights
 from .outcome import Outcome
 from .problem import Problem
 
@@ -22,12 +20,6 @@ EVIDENCE_ATTRIBUTES = {
 }
 
 
-def check_evidence_parameters(alpha: Any, early_stopping: bool) -> None:
-    """Raise ValueError where the evidence is asked for beside what it cannot go with."""
-    if alpha in ("evidence", "ard") and early_stopping:
-        raise ValueError(f"alpha={alpha!r} needs early_stopping=False. Got {early_stopping}.")
-
-
 def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alpha: Any) -> dict[str, Any]:
     """Return the fitted attributes of an estimator that come from the evidence, if there is any.
 
@@ -36,11 +28,11 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
     evidence, scaling, shape = outcome.evidence, problem.scaling, problem.shape
     if evidence is None:
         return {"_posterior": None, "_log_precisions": None}
-    networks = [(network.theta, network.evidence) for network in outcome.networks if network.evidence is not None]
+    networks = [(network.weights(shape), network.evidence) for network in outcome.networks if network.evidence]
     weight = problem.train.total_weight
     posteriors = tuple(
-        FittedPosterior(_weights(theta, shape), its.posterior.portable(), scaling, activation, weight - its.n_effective)
-        for theta, its in networks
+        FittedPosterior(weights, its.posterior.portable(), scaling, activation, weight - its.n_effective)
+        for weights, its in networks
     )
     variance, spread = evidence.noise_variance, scaling.y_spread
     attributes: dict[str, Any] = {
@@ -80,7 +72,3 @@ def shortcomings(outcome: Outcome) -> list[str]:
             "do not matter this is no concern."
         )
     return said
-
-
-def _weights(theta: Array, shape: Shape) -> Weights:
-    return Weights(*(array.astype(np.float64) for array in shape.unpack(theta)))

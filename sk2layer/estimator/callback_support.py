@@ -47,16 +47,9 @@ def without_callbacks(estimator: Any) -> Any:
 
 
 class Reporter:
-    """Tells the callbacks of an estimator how its fit comes along.
+    """Tells the callbacks of an estimator how its fit to X and y comes along, with which they score.
 
-    Parameters
-    ----------
-    estimator : estimator
-        The one that is fitted.
-    as_of : callable
-        Returns a copy of the estimator, given what came of its fit so far.
-    X, y, sample_weight
-        What was passed to `fit`; callbacks score with these.
+    `as_of` returns a copy of the estimator, given what came of its fit so far.
     """
 
     def __init__(self, estimator: Any, as_of: Callable[[Any], Any], X: Any, y: Any, sample_weight: Any) -> None:
@@ -100,10 +93,7 @@ class Reporter:
     def end_iteration(self, outcome: Callable[..., Any]) -> bool:
         """Report that an iteration has ended; return whether a callback asks to stop.
 
-        Parameters
-        ----------
-        outcome : callable
-            Returns what came of the fit so far; its argument `keep_state` is whether to go on from it.
+        `outcome(keep_state=)` returns what came of the fit so far, and keeps what is needed to go on from it or not.
         """
         for callback in self.savers:
             self._call(callback.on_state, lambda: self.as_of(outcome(keep_state=True)))

@@ -38,9 +38,8 @@ class Place:
         Y = targets.encode(y)
         check_consistent_length(X, Y)
         table = make_table(X, Y, check_weight(sample_weight, X.shape[0]))
-        factors = estimator._class_factors(targets, table.Y, table.weight)
-        targets.class_weights = factors
-        return targets, table if factors is None else table.times(factors[targets.codes(table.Y)])
+        targets.class_weights = estimator._class_factors(targets, table.Y, table.weight)
+        return targets, with_class_weights(table, targets)
 
     def predict(self, method: Callable[..., Any], estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what a method of the estimator predicts from X."""
@@ -77,6 +76,11 @@ def make_table(X: Any, Y: Any, weight: Array | None, unit: float | None = None) 
         positive = weight[weight > 0.0]
         unit = unit_of_weight(len(positive), positive.sum())
     return Table(X, Y, None).times(weight / unit)
+
+
+def with_class_weights(table: Table, targets: Any) -> Table:
+    """Return the table with its weights times those of the classes, where there are any."""
+    return table if targets.class_weights is None else table.times(targets.class_weights[targets.codes(table.Y)])
 
 
 def unit_of_weight(n_rows: int, total_weight: float) -> float:

@@ -101,9 +101,8 @@ class FittableTwoLayer(BaseTwoLayer):
         warn_of_relative_weights(sample_weight if grouping else None, source)
         if grouping and source.in_memory and not self._takes_batches():
             source = source.merged()
-        running = RunningScaling()
-        scaling = self._take_in(running, source, targets)
-        problem = self._make_problem(source, validation, scaling, network, self._alpha(), by_evidence=bool(grouping))
+        running, scaling = self._take_in(RunningScaling(), source, targets)
+        problem = self._make_problem(source, validation, scaling, network, None if grouping else self._alpha())
         solver = self._make_solver(source, network)
         fitter = self._make_search(grouping, solver, fresh=start is None, again=again) if grouping else solver
         context: dict[str, Any] = {
@@ -115,7 +114,7 @@ class FittableTwoLayer(BaseTwoLayer):
         }
         reporter = Reporter.of(self, partial(self._as_of, **context), X, y, sample_weight)
         with one_blas_thread():
-            outcome = self._minimize(fitter, problem, start, state, seed, reporter)
+            outcome = minimize(problem, self._settings(fitter, reporter), start, state, seed)
         self._finish(outcome, **context)
         if reporter is not None:
             outcome = reporter.end(outcome)
@@ -142,7 +141,7 @@ class FittableTwoLayer(BaseTwoLayer):
         return Network(shape, ACTIVATIONS[self.activation], targets.loss)
 
     def _previous_weights(self, shape: Shape) -> Weights | None:
-        """Return those of the last fit; None if they make a constant, which has nothing to go on from."""
+        """Return the weights of the last fit; None if they make a constant, which has nothing to go on from."""
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
         previous = Shape(W1.shape[0], W1.shape[1], W2.shape[1])
         if previous != shape:
@@ -152,11 +151,12 @@ class FittableTwoLayer(BaseTwoLayer):
             )
         return Weights(W1, b1, W2, b2) if W2.any() else None
 
-    def _take_in(self, running: RunningScaling, source: RowSource, targets: Targets) -> Scaling:
-        """Take the data into the running statistics; return the scaling that results."""
+    def _take_in(self, running: RunningScaling, source: RowSource, targets: Targets) -> tuple[RunningScaling, Scaling]:
+        """Return the running statistics with these data, and the scaling that results."""
         if not self.standardize:
-            return Scaling.identity(source.X.shape[1], targets.n_outputs)
-        return source.take_into(running, scale_targets=targets.scaled).scaling(targets.n_outputs, source.X.dtype)
+            return running, Scaling.identity(source.X.shape[1], targets.n_outputs)
+        running = source.take_into(running, scale_targets=targets.scaled)
+        return running, running.scaling(targets.n_outputs, source.X.dtype)
 
     def _make_search(self, grouping: str, solver: Solver, *, fresh: bool, again: bool) -> PenaltySearch:
         """Return the search for the penalty; it chooses the solver of the weights where that is left to it."""
@@ -164,36 +164,22 @@ class FittableTwoLayer(BaseTwoLayer):
         return PenaltySearch(grouping, None if self.solver == "auto" else solver, log_precisions, fresh)
 
     def _make_problem(
-        self,
-        source: RowSource,
-        validation: Table | None,
-        scaling: Scaling,
-        network: Network,
-        alpha: float,
-        *,
-        by_evidence: bool = False,
+        self, source: RowSource, validation: Table | None, scaling: Scaling, network: Network, alpha: float | None
     ) -> Problem:
-        in_float64 = by_evidence and source.in_memory and getattr(source.X, "nbytes", 0) <= COPY_BYTES
+        """Return the problem; alpha is None where the evidence chooses it, in float64 if that is no large copy."""
+        in_float64 = alpha is None and source.in_memory and getattr(source.X, "nbytes", 0) <= COPY_BYTES
         return Problem(
             source,
             validation,
             scaling=scaling,
             network=network,
-            alpha=0.0 if by_evidence else alpha,
+            alpha=alpha or 0.0,
             dtype=np.float64 if in_float64 else None,
             n_threads=thread_budget(self.n_jobs, min(self.n_init, effective_n_jobs(self.n_jobs))),
         )
 
-    def _minimize(
-        self,
-        solver: Solver,
-        problem: Problem,
-        start: Weights | None,
-        state: FitState | None,
-        seed: int,
-        reporter: Reporter | None,
-    ) -> Outcome:
-        settings = FitSettings(
+    def _settings(self, solver: Solver, reporter: Reporter | None) -> FitSettings:
+        return FitSettings(
             solver=solver,
             max_iter=int(self.max_iter),
             tol=float(self.tol),
@@ -203,6 +189,7 @@ class FittableTwoLayer(BaseTwoLayer):
             print_every=int(self.verbose),
             title=f"{type(self).__name__} {type(solver).__name__}",
             reporter=reporter,
+            n_init=int(self.n_init),
+            restarts=self.restarts,
+            n_jobs=self.n_jobs,
         )
-        n_init, n_jobs = int(self.n_init), self.n_jobs
-        return minimize(problem, settings, start, state, seed, n_init=n_init, restarts=self.restarts, n_jobs=n_jobs)

@@ -13,7 +13,7 @@ from ..evidence.uncertainty import FittedPosterior, Mixture
 from ..model.activations import ACTIVATIONS
 from ..model.network import Weights, pack
 from ..rows.predict import predict_in_threads
-from ..rows.scaling import RunningScaling, Scaling
+from ..rows.scaling import RunningScaling
 from ..rows.seen_rows import SeenRows
 from ..solvers import Solver
 from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
@@ -23,6 +23,9 @@ from .outcome import FitState, Outcome, Stream
 from .persistence import Portable
 from .problem import Problem
 from .targets import Targets
+
+OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | {"validation_loss_curve_"}
+"""What only some fits leave."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,41 +80,33 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         running: RunningScaling,
         seen: SeenRows | None,
     ) -> None:
-        """Keep what came of a fit; `seen` is what batches that follow need to know of its rows."""
-        self._store(outcome, problem, solver, targets)
-        self._stream: Stream | None = None
-        if seen is not None:
-            theta, state, seed = pack(outcome.weights(problem.shape)), outcome.solver_state, outcome.run_seed
-            theta = theta.astype(problem.dtype)
-            self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
+        """Set the fitted attributes, all of them, when nothing can fail any more.
 
-    def _store(self, outcome: Outcome, problem: Problem, solver: Solver, targets: Targets) -> None:
-        """Set the fitted attributes, all of them, when nothing can fail any more."""
-        monitor = outcome.monitor
+        `seen` is what batches that follow need to know of the rows of a fit, if they may.
+        """
+        monitor, weights = outcome.monitor, outcome.weights(problem.shape)
+        W1, b1, W2, b2 = (array.astype(problem.weights_dtype) for array in problem.scaling.fold_out(weights))
         self._remember_targets(targets)
-        self._store_weights(outcome.weights(problem.shape), problem.scaling, problem.weights_dtype)
+        self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
+        self.n_outputs_, self.n_layers_ = len(b2), 3
         self.loss_ = outcome.loss
         self.loss_curve_ = list(monitor.loss_curve)
         self.n_iter_ = len(self.loss_curve_)
         self.out_activation_ = problem.network.loss.out_activation
         self.alpha_: float | Array = self._alpha()
         self.penalty_ = "constant" if isinstance(self.alpha, str) else "given"
-        for name in EVIDENCE_ATTRIBUTES & vars(self).keys():
+        for name in OPTIONAL_ATTRIBUTES & vars(self).keys():
             delattr(self, name)  # of an earlier fit
-        for name, value in evidence_attributes(outcome, problem, self.activation, self.alpha).items():
-            setattr(self, name, value)
-        self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
-        self._activation = self.activation  # so may the parameter
+        self.__dict__.update(evidence_attributes(outcome, problem, self.activation, self.alpha))
         if problem.validation is not None:
             self.validation_loss_curve_ = list(monitor.validation_loss_curve)
-        elif hasattr(self, "validation_loss_curve_"):
-            del self.validation_loss_curve_  # of an earlier fit
+        self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
+        self._activation = self.activation  # so may the parameter
         self._fit_state: FitState | None = outcome.state if self.warm_start else None
-
-    def _store_weights(self, weights: Weights, scaling: Scaling, dtype: Any) -> None:
-        W1, b1, W2, b2 = (a.astype(dtype) for a in scaling.fold_out(weights))
-        self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
-        self.n_outputs_, self.n_layers_ = len(b2), 3
+        self._stream: Stream | None = None
+        if seen is not None:
+            theta, state, seed = pack(weights).astype(problem.dtype), outcome.solver_state, outcome.run_seed
+            self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
 
     def _raw_prediction(self, X: Any) -> Array:
         """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
@@ -122,7 +117,6 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
-        check_is_fitted(self)
         if self._posterior is None:
             raise ValueError(
                 'The variance of predictions needs a fit by evidence: alpha="evidence" or "ard", or "auto" with '

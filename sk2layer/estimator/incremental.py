@@ -1,6 +1,5 @@
 """What data in pieces do: `partial_fit`, one epoch over a batch, with statistics and solver state carried along."""
 
-import copy
 import sys
 from numbers import Real
 from typing import Any, Self
@@ -47,8 +46,8 @@ class IncrementalTwoLayer(FittableTwoLayer):
         stream: Stream | None = getattr(self, "_stream", None)
         targets, batch = self._check_training_data(X, y, sample_weight, classes, again=stream is not None)
         network = self._network(batch, targets)
-        running = RunningScaling() if stream is None else copy.deepcopy(stream.running)
-        scaling = self._take_in(running, batch, targets)
+        seen_so_far = RunningScaling() if stream is None else stream.running
+        running, scaling = self._take_in(seen_so_far, batch, targets)
         seen = batch.seen() if stream is None else stream.seen.merge(batch.seen())
         alpha = self._alpha() * _share_of_batch(batch, seen, n_samples_total)
         problem = self._make_problem(batch, None, scaling, network, alpha)
@@ -67,8 +66,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
         outcome = run(Start(problem, settings, theta, monitor, state, seed, seed))
         if outcome.interrupted:
             raise KeyboardInterrupt  # ends the loop over batches; the estimator is as it was before this one
-        self._store(outcome, problem, solver, targets)
-        self._stream = Stream(running, scaling, seen, outcome.theta, type(solver), outcome.solver_state, seed)
+        self._finish(outcome, problem=problem, solver=solver, targets=targets, running=running, seen=seen)
         return self
 
     def _check_batch_parameters(self) -> None:

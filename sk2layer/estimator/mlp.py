@@ -12,22 +12,7 @@ def to_mlp(MLP: Any, model: Any, y: Any, **partial_fit_params: Any) -> Any:
     """Return a fitted MLP with the weights of a fitted estimator.
 
     One epoch over rows of zeros sets all that the release of scikit-learn expects of a fitted MLP; the weights and what
-    is reported of the fit are then replaced.
-
-    Parameters
-    ----------
-    MLP : class
-        `MLPRegressor` or `MLPClassifier`.
-    model : TwoLayerRegressor or TwoLayerClassifier
-        The fitted estimator.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Any targets of the kind that was fitted.
-    **partial_fit_params : dict
-        What else `partial_fit` needs.
-
-    Returns
-    -------
-    mlp : MLPRegressor or MLPClassifier
+    is reported of the fit are then replaced. `y` is any targets of the kind that was fitted.
     """
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
     activation = ACTIVATIONS.get(model._activation, model._activation)

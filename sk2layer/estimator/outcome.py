@@ -93,9 +93,9 @@ class Outcome(NamedTuple):
     stopped : bool
         Whether a callback asked for no more starts.
     solver_state : dict or None
-        Of a solver that works on mini-batches, to go on with from `theta`, and
+        The state of a solver that works on mini-batches, to go on with from `theta`.
     run_seed : int
-        the seed that the order of its rows follows from.
+        The seed that the order of mini-batches follows from.
     """
 
     theta: Array
@@ -135,15 +135,6 @@ class Outcome(NamedTuple):
                 message = f"{method} has not converged after {n_iter} iterations: {network.message}.{advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=3 + FRAMES_OF_FIT)
                 break
-
-
-def check_restarts(restarts: str, n_init: int, warm_start: bool) -> None:
-    """Raise ValueError where an average is asked to be gone on with."""
-    if warm_start and restarts == "average" and n_init > 1:
-        raise ValueError(
-            "warm_start must be False where several starts are averaged, since one network can be gone on with. "
-            f"Got {warm_start}, with restarts={restarts!r} and n_init={n_init}."
-        )
 
 
 def best_of(outcomes: Sequence[Outcome]) -> Outcome:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from ..evidence.kronecker_posterior import KroneckerPosterior, LayerPosterior
-from ..evidence.posterior import PackedPosterior
+from ..evidence.posterior import ExactPosterior
 from ..evidence.uncertainty import FittedPosterior, Mixture
 from ..model.network import Weights
 from ..rows.moments import Moments
@@ -25,27 +25,26 @@ from .outcome import FitState, Stream
 
 KIND = "_kind"
 
-RECORDS: dict[str, type[Any]] = {
-    record.__name__: record
-    for record in (
+KINDS: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
         Best,
+        ExactPosterior,
         FitState,
         FittedPosterior,
         KroneckerPosterior,
         LayerPosterior,
         Mixture,
         Moments,
-        PackedPosterior,
+        Monitor,
+        RunningScaling,
         Scaling,
         SeenRows,
         Stream,
         Weights,
     )
 }
-"""Named tuples."""
-
-OBJECTS: dict[str, type[Any]] = {record.__name__: record for record in (Monitor, RunningScaling)}
-"""Classes that can be made without arguments, and whose attributes are all there is to them."""
+"""Named tuples, and classes that can be made without arguments, whose attributes are all there is to them."""
 
 STATE = ("_fit_state", "_posterior", "_stream")
 """The attributes of an estimator that hold such things."""
@@ -56,30 +55,36 @@ VERSION_KEY = "_sk2layer_version"
 def to_plain(value: Any) -> Any:
     """Return a value with all that is of our private classes, at any depth, as dictionaries."""
     kind = type(value).__name__
-    if type(value) is RECORDS.get(kind):
-        return {KIND: kind, **to_plain(value._asdict())}
-    if type(value) is OBJECTS.get(kind):
-        return {KIND: kind, **to_plain(vars(value))}
+    if type(value) is KINDS.get(kind):
+        return {KIND: kind, **to_plain(vars(value) if hasattr(value, "__dict__") else value._asdict())}
     if type(value) is dict:
         return {key: to_plain(item) for key, item in value.items()}
     return type(value)(map(to_plain, value)) if type(value) in (list, tuple) else value
 
 
 def from_plain(value: Any) -> Any:
-    """Return what `to_plain` was given."""
+    """Return what `to_plain` was given.
+
+    Raises
+    ------
+    ValueError
+        If it was of a class that there is no more.
+    """
     if type(value) in (list, tuple):
         return type(value)(map(from_plain, value))
     if type(value) is not dict:
         return value
     content = {key: from_plain(item) for key, item in value.items()}
-    kind = content.pop(KIND, None)
-    if kind in RECORDS:
-        return RECORDS[kind](**content)
-    if kind in OBJECTS:
-        instance = OBJECTS[kind]()
-        vars(instance).update(content)
-        return instance
-    return content
+    if KIND not in content:
+        return content
+    cls = KINDS.get(content.pop(KIND))
+    if cls is None:
+        raise ValueError(f"It was written by another version of sk2layer: {VERSION} knows no {value[KIND]}.")
+    if issubclass(cls, tuple):
+        return cls(**content)
+    instance = cls()
+    vars(instance).update(content)
+    return instance
 
 
 class OtherVersionWarning(InconsistentVersionWarning):

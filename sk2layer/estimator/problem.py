@@ -1,5 +1,6 @@
 """What is minimised and how: standardised data, network and penalty; solver, tolerances and what watches."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,22 +18,8 @@ from .monitor import Monitor
 class Problem:
     """What is minimised, apart from where to start.
 
-    Parameters
-    ----------
-    train : RowSource
-        The training data, in the units of the user.
-    validation : Table or None
-        The validation data, in the units of the user.
-    scaling : Scaling
-        What standardises both.
-    network : Network
-        The network.
-    alpha : float
-        The strength of the penalty on the weights.
-    n_threads : int
-        The number of threads that share the rows.
-    dtype : numpy dtype, optional
-        The floating type of the computation, by default that of the data.
+    Training and validation data come in the units of the user, and `scaling` standardises both. `alpha` is the strength
+    of the penalty on the weights, and `dtype` the floating type of the computation, by default that of the data.
     """
 
     def __init__(
@@ -56,14 +43,14 @@ class Problem:
         """Return the objective, with a work space of its own."""
         return self._objective(self.train, self.alpha)
 
+    def validation_loss(self) -> Callable[[Array], float] | None:
+        """Return the loss on the validation data, without a penalty, as a function of theta; None without such data."""
+        return None if self.validation is None else self._objective(self.validation, 0.0).value
+
     def validation_value(self, theta: Array) -> float | None:
         """Return the loss on the validation data, None where there are none."""
-        return None if self.validation is None else self._objective(self.validation, 0.0).value(theta)
-
-    def attach(self, monitor: Monitor) -> Monitor:
-        """Let a monitor watch the loss on the validation data, where there are any; it has no penalty."""
-        monitor.validation_loss = None if self.validation is None else self._objective(self.validation, 0.0).value
-        return monitor
+        loss = self.validation_loss()
+        return None if loss is None else loss(theta)
 
     def _objective(self, source: RowSource, alpha: float) -> Objective:
         return Objective(source, self.network, alpha * self.shape.is_weight(), self.dtype, self.n_threads)
@@ -89,6 +76,9 @@ class FitSettings(NamedTuple):
     print_every: int = 0
     title: str = ""
     reporter: Reporter | None = None
+    n_init: int = 1
+    restarts: str = "best"
+    n_jobs: int | None = None
 
     def monitor(self) -> Monitor:
         """Return what watches a new fit."""

@@ -21,15 +21,7 @@ from .problem import FitSettings, Problem
 
 
 def minimize(
-    problem: Problem,
-    settings: FitSettings,
-    start: Weights | None,
-    state: FitState | None,
-    seed: int,
-    *,
-    n_init: int,
-    restarts: str,
-    n_jobs: int | None,
+    problem: Problem, settings: FitSettings, start: Weights | None, state: FitState | None, seed: int
 ) -> Outcome:
     """Go on exactly if nothing has changed, else start from the given weights, else from random ones.
 
@@ -46,8 +38,8 @@ def minimize(
             f"not finished. Got others, or what another version or another machine's arithmetic has left, after "
             f"{len(state.monitor.loss_curve)} iterations of it. clone() the estimator to start afresh."
         )
-    starts = settings.of_starts(n_init if start is None else 1)
-    return RESTARTS[restarts](run_starts(problem, starts, start, seed, n_jobs))
+    starts = settings.of_starts(settings.n_init if start is None else 1)
+    return RESTARTS[settings.restarts](run_starts(problem, starts, start, seed))
 
 
 def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
@@ -55,9 +47,7 @@ def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
     return [int(number) for number in np.random.SeedSequence(seed).generate_state(n_starts)]
 
 
-def run_starts(
-    problem: Problem, all_settings: list[FitSettings], start: Weights | None, seed: int, n_jobs: int | None
-) -> list[Outcome]:
+def run_starts(problem: Problem, all_settings: list[FitSettings], start: Weights | None, seed: int) -> list[Outcome]:
     """Minimise from the given start or from random ones, one for each of the settings; the same whatever `n_jobs` is.
 
     If the user interrupts, those that were begun by then are returned, the last of them marked.
@@ -72,7 +62,8 @@ def run_starts(
     outcomes: list[Outcome] = []
     try:
         backend = None if problem.train.in_memory else "sequential"  # a cluster works on one start at a time
-        for outcome in Parallel(n_jobs=n_jobs, backend=backend, return_as="generator")(map(delayed(run), starts)):
+        parallel = Parallel(n_jobs=all_settings[0].n_jobs, backend=backend, return_as="generator")
+        for outcome in parallel(map(delayed(run), starts)):
             outcomes.append(outcome)
             if outcome.interrupted or outcome.stopped:
                 break
@@ -93,21 +84,7 @@ def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
 
 
 class Start(NamedTuple):
-    """Where a solver starts, or goes on.
-
-    Attributes
-    ----------
-    problem : Problem
-    settings : FitSettings
-    theta : ndarray of shape (n_parameters,)
-        The weights to start from.
-    monitor : Monitor
-        What watches.
-    solver_state : dict or None
-        The state of the solver to go on with.
-    run_seed, seed : int
-        The seed of this start, and that of the fit.
-    """
+    """Where a solver starts at theta, or goes on with its state; `run_seed` is of this start, and `seed` of the fit."""
 
     problem: Problem
     settings: FitSettings
@@ -124,10 +101,10 @@ class Start(NamedTuple):
             reporter.begin_start()
             self.monitor.report = partial(self.report, reporter)
         with one_blas_thread():
-            when, callback = (settings.max_iter, settings.tol, settings.patience), self.problem.attach(self.monitor)
-            return settings.solver.minimize(
-                objective, self.theta, Run(*when, self.run_seed, callback, self.solver_state)
-            )
+            self.monitor.validation_loss = self.problem.validation_loss()
+            when = settings.max_iter, settings.tol, settings.patience
+            how = Run(*when, self.run_seed, self.monitor, self.solver_state)
+            return settings.solver.minimize(objective, self.theta, how)
 
     def report(self, reporter: Reporter, iteration: OptimizeResult) -> bool:
         """Report an iteration, with its weights, whichever were best; return whether to stop."""

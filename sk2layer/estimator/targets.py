@@ -15,6 +15,9 @@ from ..model.losses import BinaryLogLoss, HalfSquaredError, Loss, MultinomialLog
 from ..rows.inputs import OneHot
 from .checks import naming
 
+LABELS_AT_A_TIME = 2**16
+"""As Python's objects they take several times the memory."""
+
 
 class Targets(ABC):
     """How the targets of one estimator are encoded as a matrix; made from the y of the first fit.
@@ -44,9 +47,9 @@ class Targets(ABC):
         """Return the weights of encoded samples, times those of their classes."""
         return weight
 
-    @abstractmethod
     def strata(self, Y: Any) -> Array | None:
         """Return what a random split should keep the proportions of, shape (n_samples,), or None."""
+        return None
 
 
 class RealTargets(Targets):
@@ -71,10 +74,6 @@ class RealTargets(Targets):
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
         return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
-
-    def strata(self, Y: Any) -> None:
-        """Return None: numbers have no classes."""
-        return None
 
 
 def _check_numbers(y: Any, name: str) -> Array:
@@ -129,7 +128,8 @@ class LabelTargets(Targets):
             return self._encode_indicators(y, name)
         with naming(name):
             labels = column_or_1d(check_labels(y, name))
-        blocks = (labels[start : start + 2**16].tolist() for start in range(0, len(labels), 2**16))
+        starts = range(0, len(labels), LABELS_AT_A_TIME)
+        blocks = (labels[start : start + LABELS_AT_A_TIME].tolist() for start in starts)
         unseen = set(itertools.chain.from_iterable(blocks)) - set(self.classes.tolist())
         if unseen:
             raise ValueError(

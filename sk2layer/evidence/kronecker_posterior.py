@@ -54,7 +54,7 @@ class LayerPosterior(NamedTuple):
 
     @classmethod
     def of(cls, scale: Array, U: Array, values: Array, curvature: Array, copies: float = 1.0) -> "LayerPosterior":
-        """Return it for a curvature of the units, shape (n_units, n_units)."""
+        """Return the posterior of a layer for a curvature of its units, shape (n_units, n_units)."""
         mu, V = np.linalg.eigh(curvature)
         shrunk = 1.0 / (1.0 + np.multiply.outer(values, np.maximum(mu, 0.0)))
         return cls(scale, U, values, V, shrunk, np.ones(len(V)), copies)
@@ -104,13 +104,7 @@ class LayerPosterior(NamedTuple):
 
 
 class KroneckerPosterior(NamedTuple):
-    """The posterior of both layers.
-
-    Attributes
-    ----------
-    hidden : LayerPosterior
-    output : LayerPosterior
-    """
+    """The posterior of both layers."""
 
     hidden: LayerPosterior
     output: LayerPosterior
@@ -119,7 +113,7 @@ class KroneckerPosterior(NamedTuple):
     def of(
         cls, moments: InputMoments, sums: KroneckerSum, prior: Array, noise: Array, weight: float, shape: Shape
     ) -> "KroneckerPosterior":
-        """Return it for the precisions of priors, shape (n_parameters,), and of the noise, shape (k,) or (0,)."""
+        """Return the posterior for precisions of priors, shape (n_parameters,), and of noise, shape (k,) or (0,)."""
         d, h, k = shape
         scale_1, scale_2 = prior[: (d + 1) * h : h] ** -0.5, prior[(d + 1) * h :: k] ** -0.5
         strengths = noise if len(noise) else np.ones(1)
@@ -144,7 +138,7 @@ class KroneckerPosterior(NamedTuple):
         return KroneckerPosterior(self.hidden.portable(), self.output)
 
     def row_size(self, n_outputs: int) -> int:
-        """Return how many numbers `covariance` needs memory for with each row."""
+        """Return the size of what a row becomes in `LayerPosterior.covariance` of both layers."""
         return sum((2 + n_outputs) * sum(layer.U.shape) + n_outputs * len(layer.V) for layer in self)
 
     def determined(self, sums: KroneckerSum, noise: Array, weight: float) -> Array:
@@ -158,15 +152,7 @@ class KroneckerPosterior(NamedTuple):
         )
 
     def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
-        """Return the covariance of raw predictions, shape (n_samples, k, k).
-
-        Parameters
-        ----------
-        inputs, hidden : ndarrays of shape (n_samples, d + 1) and (n_samples, h + 1)
-            Both with a one appended to each row.
-        R : ndarray of shape (k, n_samples, h)
-            The derivatives of the raw predictions by the inputs of the hidden units.
-        """
+        """Return the sum of what both layers contribute, as if they were independent."""
         k = len(R)
         one = np.broadcast_to(np.eye(k)[:, np.newaxis], (k, len(hidden), k))
         return self.output.covariance(hidden, one) + self.hidden.covariance(inputs, R)

@@ -36,16 +36,7 @@ LEAST_LEFT = 1e-8  # of 1 - leverage: below, what is left out was all there was 
 def leave_one_out_density(objective: Objective, theta: Array, posterior: Posterior, noise: Array) -> float:
     """Return the mean over the samples, or NaN where a sample's leverage leaves nothing to predict it from.
 
-    Parameters
-    ----------
-    objective : Objective
-        The data and the network.
-    theta : ndarray of shape (n_parameters,)
-        The weights.
-    posterior : Posterior
-        At these weights.
-    noise : ndarray of shape (n_outputs,) or (0,)
-        The precision of the noise, if there is any.
+    The posterior is that at theta; the noise's precision has the shape (n_outputs,), or (0,) where there is none.
     """
     density = partial(density_sum, network=objective.network, theta=theta, posterior=posterior, noise=noise)
     return float(objective.total(density)[0])

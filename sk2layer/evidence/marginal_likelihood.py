@@ -27,13 +27,23 @@ from ..objective.objective import Objective
 from .bounds import bounded
 from .kronecker_posterior import KroneckerPosterior
 from .posterior import ExactPosterior, Posterior, log_evidence
-from .priors import LONGEST_STEP, PRECISIONS, Groups
+from .priors import LEAST, LONGEST_STEP, PRECISIONS, Groups
 
 NOISE_PRECISIONS = (1e-2, 1e8)
 """Bounds of beta, relative to the variance of the targets: noise of 1e-4 of their spread counts as none. The condition
 of A is about W beta, and beyond that what the data determine cannot be told from rounding."""
 
 LEAST_SHARE = 1e-6  # of a class, for its log odds to be finite
+
+LEAST_START, LEAST_OUTPUT_START, OUTPUT_START = 0.03, 0.1, 2.5
+"""Of precisions that a search begins with, in their units: the least from `STRONG` on, that of the output weights, and,
+as their start says nothing, the precision of these for a strength of 1. Below `STRONG` the least fall with it."""
+
+STRONG = 0.1
+
+LEAST_SQUARE = 1e-3  # mean of the weights of a start, so that few small ones ask for no huge precision
+
+LEAST_DETERMINED, LEAST_NOISE = 1e-10, 1e-6  # parameters by a group; share of the total weight that noise is known by
 
 NEARLY_NONE = 0.5  # parameters that the data determine beyond a constant
 
@@ -76,15 +86,7 @@ class Look(NamedTuple):
 
 
 class MarginalLikelihood:
-    """The log evidence of a network on given data.
-
-    Parameters
-    ----------
-    objective : Objective
-        Data, network and loss; its penalty is not used.
-    groups : Groups
-        Which prior each weight has.
-    """
+    """The log evidence of the network and the data of an objective, whose penalty is not used."""
 
     def __init__(self, objective: Objective, groups: Groups) -> None:
         self.objective, self.groups = objective, groups
@@ -121,9 +123,9 @@ class MarginalLikelihood:
         squares = groups.sums(theta**2) / n * np.exp(log_units)
         alive = np.flatnonzero(self.alive[: groups.n_inputs])
         squares[: groups.n_inputs] = squares[alive].mean() if len(alive) else 1.0
-        least = np.append(np.full(len(n) - 1, 0.03), 0.1) * min(1.0, 10.0 * strength)
-        relative = np.maximum(strength / np.maximum(squares, 1e-3), least)
-        relative[-1] = max(2.5 * strength, least[-1])
+        least = np.append(np.full(len(n) - 1, LEAST_START), LEAST_OUTPUT_START) * min(1.0, strength / STRONG)
+        relative = np.maximum(strength / np.maximum(squares, LEAST_SQUARE), least)
+        relative[-1] = max(OUTPUT_START * strength, least[-1])
         return np.concatenate([np.log(relative), np.zeros(self.n_noise)]) + self.units
 
     def constant(self) -> Look:
@@ -168,15 +170,15 @@ class MarginalLikelihood:
         energy = float(np.sum(noise * losses if self.has_noise else losses)) + 0.5 * float(prior @ theta**2)
         value = log_evidence(energy, prior, posterior) + 0.5 * weight * float(np.log(noise / (2.0 * np.pi)).sum())
         check_finite(value)
-        counts = np.maximum(self.groups.sums(1.0 - prior * variances), 1e-10) * self.alive
+        counts = np.maximum(self.groups.sums(1.0 - prior * variances), LEAST_DETERMINED) * self.alive
         n_effective = len(theta) - float(prior @ variances)
         units = self.units[:n]
         squares = self.groups.sums(theta**2) * np.exp(units)
         better = units + self.groups.fixed_point(log_precisions[:n] - units, counts, squares)
         if self.has_noise:
             determined = factored.determined(sums, noise, weight)
-            determined *= n_effective / max(determined.sum(), 1e-300)
-            ratio = np.maximum(weight - determined, 1e-6 * weight) / np.maximum(2.0 * losses * noise, 1e-300)
+            determined *= n_effective / max(determined.sum(), LEAST)
+            ratio = np.maximum(weight - determined, LEAST_NOISE * weight) / np.maximum(2.0 * losses * noise, LEAST)
             better = np.append(better, np.log(noise) + np.clip(np.log(ratio), -LONGEST_STEP, LONGEST_STEP))
         return Look(theta, log_precisions, value, n_effective, posterior, np.clip(better, self.lower, self.upper))
 

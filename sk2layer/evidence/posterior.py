@@ -33,18 +33,8 @@ JITTERS = (0.0, 1e-13, 1e-11, 1e-9)  # relative
 JACOBIAN_BYTES = 2**24  # the Jacobian of a block of rows takes at most 16 MiB
 
 
-class Predictive(Protocol):
-    """What is asked of a posterior to predict with."""
-
-    def row_size(self, n_outputs: int) -> int:
-        """Return how many numbers `covariance` needs memory for with each row."""
-
-    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
-        """Return the covariance of raw predictions, as `KroneckerPosterior.covariance` describes it."""
-
-
-class Posterior(Predictive, Protocol):
-    """What is asked of the posterior's precision A, in either form, while its penalties are sought."""
+class Posterior(Protocol):
+    """What is asked of the posterior, in either form: while penalties are sought, and to predict with."""
 
     def log_determinant(self) -> float:
         """Return log |A|."""
@@ -52,18 +42,33 @@ class Posterior(Predictive, Protocol):
     def variances(self) -> Array:
         """Return the diagonal of A^-1, shape (n_parameters,)."""
 
-    def portable(self) -> Predictive:
-        """Return what is kept in a fitted estimator."""
+    def portable(self) -> "Posterior":
+        """Return what is kept in a fitted estimator, to predict with."""
+
+    def row_size(self, n_outputs: int) -> int:
+        """Return how many numbers `covariance` needs memory for with each row."""
+
+    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
+        """Return the covariance of raw predictions, shape (n_samples, k, k).
+
+        Parameters
+        ----------
+        inputs, hidden : ndarrays of shape (n_samples, d + 1) and (n_samples, h + 1)
+            Both with a one appended to each row.
+        R : ndarray of shape (k, n_samples, h)
+            The derivatives of the raw predictions by the inputs of the hidden units.
+        """
 
 
 class ExactPosterior(NamedTuple):
-    """The posterior by the lower Cholesky factor of its precision, shape (n_parameters, n_parameters)."""
+    """The posterior by the Cholesky factor of its precision: a triangle, column by column, in half the room."""
 
-    factor: Array
+    n_parameters: int
+    triangle: Array
 
     @classmethod
     def of(cls, precision: Array) -> "ExactPosterior | None":
-        """Return it for a precision, or None where that is not positive definite in floating-point arithmetic.
+        """Return the posterior of a precision, or None where that is not positive definite in floating point.
 
         Where it lacks the digits, by noise that is nearly none, its diagonal is raised in its last ones.
         """
@@ -72,8 +77,13 @@ class ExactPosterior(NamedTuple):
             precision.flat[:: len(precision) + 1] = diagonal * (1.0 + rounding)
             factor, info = dpotrf(precision.T, lower=1, clean=1)
             if info == 0:
-                return cls(factor)
+                return cls(len(factor), dtrttp(factor, uplo="L")[0])
         return None
+
+    @property
+    def factor(self) -> Array:
+        """The lower Cholesky factor as a matrix, shape (n_parameters, n_parameters)."""
+        return dtpttr(self.n_parameters, self.triangle, uplo="L")[0]
 
     def log_determinant(self) -> float:
         """Return log |A|."""
@@ -83,18 +93,18 @@ class ExactPosterior(NamedTuple):
         """Return the diagonal of A^-1, shape (n_parameters,)."""
         return dpotri(self.factor, lower=1)[0].diagonal().copy()
 
-    def row_size(self, n_outputs: int) -> int:
-        """Return how many numbers `covariance` needs memory for with each row."""
-        return 2 * n_outputs * len(self.factor)
+    def portable(self) -> "ExactPosterior":
+        """Return the posterior itself, which is a triangle."""
+        return self
 
-    def portable(self) -> "PackedPosterior":
-        """Return it with the triangle alone."""
-        return PackedPosterior(len(self.factor), dtrttp(self.factor, uplo="L")[0])
+    def row_size(self, n_outputs: int) -> int:
+        """Return twice the size of the Jacobian of a row."""
+        return 2 * n_outputs * self.n_parameters
 
     def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
         """Return J A^-1 J.T of each row, shape (n_samples, k, k)."""
         k, n, h = R.shape
-        rows = np.zeros((k, n, len(self.factor)))
+        rows = np.zeros((k, n, self.n_parameters))
         n_hidden = inputs.shape[1] * h
         for o in range(k):
             np.multiply(inputs[:, :, np.newaxis], R[o][:, np.newaxis], out=rows[o, :, :n_hidden].reshape(n, -1, h))
@@ -103,65 +113,18 @@ class ExactPosterior(NamedTuple):
         return np.einsum("qon,qpn->nop", roots, roots, optimize=True)
 
 
-class PackedPosterior(NamedTuple):
-    """The posterior as it is kept in an estimator: the triangle, column by column, takes half the room."""
-
-    n_parameters: int
-    triangle: Array
-
-    def unpacked(self) -> ExactPosterior:
-        """Return the form to compute with."""
-        return ExactPosterior(dtpttr(self.n_parameters, self.triangle, uplo="L")[0])
-
-    def row_size(self, n_outputs: int) -> int:
-        """Return how many numbers `covariance` needs memory for with each row."""
-        return 2 * n_outputs * self.n_parameters
-
-    def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
-        """Return J A^-1 J.T of each row, shape (n_samples, k, k)."""
-        return self.unpacked().covariance(inputs, hidden, R)
-
-
 def log_evidence(energy: float, prior_precision: Array, posterior: Posterior) -> float:
-    """Return the log evidence of Laplace's approximation, but for the constants of the likelihood.
-
-    Parameters
-    ----------
-    energy : float
-        E at its minimum.
-    prior_precision : ndarray of shape (n_parameters,)
-        The prior's precision of each parameter, above 0.
-    posterior : Posterior
-        The posterior.
-
-    Returns
-    -------
-    log_evidence : float
-    """
+    """Return log p(y) for the energy at its minimum, but for the likelihood's constants; all precisions are above 0."""
     return 0.5 * (float(np.log(prior_precision).sum()) - posterior.log_determinant()) - energy
 
 
 def predictive_blocks(
-    X: Any, weights: Weights, activation: Activation, posterior: Predictive
+    X: Any, weights: Weights, activation: Activation, posterior: Posterior
 ) -> Iterator[tuple[slice, Array, Array]]:
-    """Yield for one block of rows after the other which these are, their raw predictions and the covariance of these.
+    """Yield for one block of n rows after the other which these are, their raw predictions and the covariance of these.
 
-    Parameters
-    ----------
-    X : rows of shape (n_samples, n_features)
-        In the units of the weights.
-    weights : Weights
-        The posterior's mean.
-    activation : Activation
-        The hidden activation.
-    posterior : Predictive
-        The posterior.
-
-    Yields
-    ------
-    rows : slice
-    Z : ndarray of shape (n, n_outputs)
-    covariance : ndarray of shape (n, n_outputs, n_outputs)
+    X is in the units of the weights, which are the posterior's mean. Shapes are (n, n_outputs) and (n, n_outputs,
+    n_outputs).
     """
     W1, b1, W2, b2 = weights
     n_rows = max(16, JACOBIAN_BYTES // (8 * posterior.row_size(len(b2))))
@@ -172,14 +135,13 @@ def predictive_blocks(
         hidden = np.ones((len(block), len(b1) + 1))
         np.add(block @ W1, b1, out=hidden[:, :-1])
         activation.apply(hidden[:, :-1])
-        slopes = np.ones_like(hidden[:, :-1])
-        activation.multiply_by_derivative(slopes, hidden[:, :-1].copy())
+        slopes = activation.slopes(hidden[:, :-1])
         inputs = np.hstack([block, np.ones((len(block), 1))])
         R = np.stack([slopes * w for w in W2.T])
         yield rows, hidden[:, :-1] @ W2 + b2, posterior.covariance(inputs, hidden, R)
 
 
-def predictive_covariance(X: Any, weights: Weights, activation: Activation, posterior: Predictive) -> Array:
+def predictive_covariance(X: Any, weights: Weights, activation: Activation, posterior: Posterior) -> Array:
     """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
     k = len(weights.b2)
     covariance = np.empty((X.shape[0], k, k))

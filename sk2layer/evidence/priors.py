@@ -38,6 +38,10 @@ MOST_GROUPS = 1000
 PRECISIONS = (1e-8, 1e10)
 """Bounds of tau, in units that follow from the spreads of inputs and targets: wide enough to be out of the way."""
 
+POOLING_STEPS, POOLED = 30, 1e-6  # of Newton's method at most, and the last step, of a log precision, that counts
+
+LEAST = 1e-300  # to divide by, or take the logarithm of, where there is nothing
+
 LONGEST_STEP = 2.0  # of a log precision: what is said of it at one place holds for no longer a step
 
 
@@ -93,7 +97,7 @@ class Groups(NamedTuple):
             gamma_g and |theta_g|^2. A group whose weights have no effect, a constant input's, determines 0 and
             stays where it is.
         """
-        new = np.log(np.maximum(determined, 1e-300)) - np.log(np.maximum(squares, 1e-300))
+        new = np.log(np.maximum(determined, LEAST)) - np.log(np.maximum(squares, LEAST))
         alive = np.flatnonzero(determined[: self.n_inputs] > 0.0)
         if np.isfinite(self.log_deviation) and len(alive) > 1:
             new[alive] = _pooled(log_precisions[alive], determined[alive], squares[alive], self.log_deviation)
@@ -104,11 +108,11 @@ class Groups(NamedTuple):
 def _pooled(log_precisions: Array, determined: Array, squares: Array, deviation: float) -> Array:
     """Return the mode of the log precisions under their common prior, by Newton's method with the mean held."""
     x, strength = log_precisions.copy(), 2.0 / deviation**2
-    for _ in range(30):
+    for _ in range(POOLING_STEPS):
         pull = strength * (x - x.mean())
         now = np.exp(x) * squares
         step = np.clip((determined - now - pull) / (now + strength), -1.0, 1.0)
         x += step
-        if np.abs(step).max(initial=0.0) < 1e-6:
+        if np.abs(step).max(initial=0.0) < POOLED:
             break
     return x

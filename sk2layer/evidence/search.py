@@ -76,7 +76,7 @@ class PenaltySearch(Solver):
 
         A round counts as idle whose gain of that is below 10 `tol`; where the weight is below 1000, as if it were 1000.
         """
-        search = Search(self, objective, theta, run.tol, run.seed, run.state)
+        search = Search(self, objective, theta, run)
         message, n_iter = search.message, 0
         while not message and n_iter < run.max_iter:
             try:
@@ -127,31 +127,10 @@ class Best(NamedTuple):
 
 
 class Search:
-    """A search under way, all of which that changes is in `state`, plain data.
+    """A search under way, all of which that changes is in `state`, plain data. The seed determines parts of rows."""
 
-    Parameters
-    ----------
-    method : PenaltySearch
-    objective : Objective
-    theta : ndarray of shape (n_parameters,)
-        Where it begins.
-    tol : float
-    seed : int
-        Determines the part of the rows.
-    state : dict or None
-        The state of an earlier search to go on with.
-    """
-
-    def __init__(
-        self,
-        method: PenaltySearch,
-        objective: Objective,
-        theta: Array,
-        tol: float,
-        seed: int,
-        state: dict[str, Any] | None,
-    ) -> None:
-        self.method, self.objective, self.tol, self.seed = method, objective, tol, seed
+    def __init__(self, method: PenaltySearch, objective: Objective, theta: Array, run: Run) -> None:
+        self.method, self.objective, self.tol, self.seed, state = method, objective, run.tol, run.seed, run.state
         self.groups = Groups.of(objective.shape, method.grouping)
         self.stages = make_stages(objective.sums.total_samples, objective.network, method.solver)
         if objective.n_samples == 0:  # the rows are elsewhere: there is no part of them here

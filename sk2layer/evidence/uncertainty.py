@@ -25,7 +25,7 @@ from ..model.activations import ACTIVATIONS
 from ..model.network import Weights
 from ..rows.predict import predict_raw
 from ..rows.scaling import Scaling
-from .posterior import Predictive, predictive_covariance
+from .posterior import Posterior, predictive_covariance
 
 
 class FittedPosterior(NamedTuple):
@@ -35,7 +35,7 @@ class FittedPosterior(NamedTuple):
     ----------
     weights : Weights
         Its mean, for standardised data.
-    posterior : Predictive
+    posterior : Posterior
         What says how far the weights may be from there.
     scaling : Scaling
         What standardises the data.
@@ -46,18 +46,15 @@ class FittedPosterior(NamedTuple):
     """
 
     weights: Weights
-    posterior: Predictive
+    posterior: Posterior
     scaling: Scaling
     activation: str
     degrees_of_freedom: float
 
     def covariance(self, X: Any) -> Array:
-        """Return the posterior covariance of the raw predictions for rows in the units of the data.
+        """Return the covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs), without the noise.
 
-        Returns
-        -------
-        covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
-            In the units of the targets, without their noise.
+        Rows are in the units of the data, and the covariance is in those of the targets.
         """
         rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
         spread = self.scaling.y_spread
@@ -69,13 +66,7 @@ class FittedPosterior(NamedTuple):
 
 
 class Mixture(NamedTuple):
-    """The posterior of an average of networks.
-
-    Attributes
-    ----------
-    members : tuple of FittedPosterior
-        The posterior of each network.
-    """
+    """The posterior of an average of networks."""
 
     members: tuple[FittedPosterior, ...]
 
@@ -85,13 +76,7 @@ class Mixture(NamedTuple):
         return min(member.degrees_of_freedom for member in self.members)
 
     def covariance(self, X: Any) -> Array:
-        """Return the mean of the members' covariances plus the covariance of their means.
-
-        Returns
-        -------
-        covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
-            In the units of the targets, without their noise.
-        """
+        """Return the mean of the members' covariances plus the covariance of their means."""
         means = [member.mean(X) for member in self.members]
         center, total = np.mean(means, axis=0), 0.0
         for member, mean in zip(self.members, means, strict=True):
@@ -103,18 +88,8 @@ class Mixture(NamedTuple):
 def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
     """Return the raw predictions whose probabilities are averages over the posterior.
 
-    Parameters
-    ----------
-    Z : ndarray of shape (n_samples, n_outputs)
-        The raw predictions at the posterior's mean.
-    covariance : ndarray of shape (n_samples, n_outputs, n_outputs)
-        Their covariance.
-    shift_invariant : bool
-        Whether only differences of raw predictions have a meaning (softmax).
-
-    Returns
-    -------
-    Z : ndarray of shape (n_samples, n_outputs)
+    Z, shape (n_samples, n_outputs), are those at its mean, and the covariance, shape (n_samples, n_outputs, n_outputs),
+    is theirs. `shift_invariant`: only differences of raw predictions have a meaning (softmax).
     """
     if shift_invariant:
         k = Z.shape[1]

@@ -53,6 +53,12 @@ class Activation(NamedTuple):
     is_smooth: bool = True
     is_sigmoidal: bool = True
 
+    def slopes(self, A: Array) -> Array:
+        """Return g'(Z) where `A = g(Z)`, which stays as it is."""
+        slopes = np.ones_like(A)
+        self.multiply_by_derivative(slopes, A.copy())
+        return slopes
+
 
 def _sigmoid(Z: Array) -> None:
     # Of 1 / (1 + exp(-z)) and (1 + tanh(z / 2)) / 2, which are equal, NumPy has the second one faster in float32 only.

@@ -115,17 +115,7 @@ class Passes(NamedTuple):
 class Workspace:
     """Memory used again from block to block, since fresh memory costs more than much of the work in it.
 
-    Parameters
-    ----------
-    shape : Shape
-        The size of the network.
-    dtype : numpy dtype
-        The floating type of the computation.
-
-    Attributes
-    ----------
-    kept : dict
-        What else is used again, or does not change with the weights, by a name of its owner's.
+    In `kept` is what else is used again, or does not change with the weights, by a name of its owner's.
     """
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
@@ -155,13 +145,7 @@ class Workspace:
 
 
 def forward(X1: Any, weights: AugmentedWeights, activation: Activation, passes: Passes) -> Array:
-    """Compute the raw prediction Z2 of a block of rows; `passes` keeps A1 and Z2.
-
-    Returns
-    -------
-    Z2 : ndarray of shape (n_samples, n_outputs)
-        The array `passes.Z2`.
-    """
+    """Return the raw prediction Z2 of a block of rows, shape (n_samples, n_outputs); `passes` keeps A1 and Z2."""
     V1, W2, b2 = weights
     A1, Z2, _, _ = passes
     X1.dot(V1, out=A1)
@@ -194,19 +178,6 @@ def initial_weights(shape: Shape, activation: Activation, rng: np.random.Generat
     ReLU halves the variance: its hidden layer has a gain of sqrt(2) (He et al. 2015). The output weights are a tenth of
     those that keep the variance of signals (Glorot & Bengio 2010): a network of many bends begins near a constant
     instead of a random function. The output biases are zero.
-
-    Parameters
-    ----------
-    shape : Shape
-        The size of the network.
-    activation : Activation
-        The hidden activation.
-    rng : numpy.random.Generator
-        Where the randomness comes from.
-
-    Returns
-    -------
-    theta : ndarray of shape (n_parameters,), float64
     """
     theta = np.zeros(shape.n_parameters)
     d, h, k = shape

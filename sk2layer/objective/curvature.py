@@ -77,8 +77,7 @@ def terms_of(block: Block, network: Network, theta: Array) -> Terms:
     np.matmul(W1.T, inputs.columns[:-1], out=hidden[:-1])
     hidden[:-1] += b1[:, np.newaxis]
     activation.apply(hidden[:-1])
-    slopes = np.ones_like(hidden[:-1])
-    activation.multiply_by_derivative(slopes, hidden[:-1].copy())
+    slopes = activation.slopes(hidden[:-1])
     Z2 = hidden[:-1].T @ W2 + b2
     bends = activation.second_derivative(hidden[:-1], slopes)
     factor = loss.curvature_factor(Z2) * np.sqrt(share)[..., np.newaxis]

@@ -36,7 +36,7 @@ SKETCH_ROWS = 300
 """The rows of the sketch."""
 
 ROUNDING = 1e-12
-"""Of a mean square: as much is lost in sums over rows."""
+"""Of a mean square, or of the largest eigenvalue: as much is lost in sums over rows."""
 
 
 def input_moments(block: Block) -> "InputMoments":
@@ -120,7 +120,7 @@ class InputMoments:
             return vectors, np.maximum(values, 0.0)
         B = self.inputs * scale
         values, vectors = np.linalg.eigh(B @ B.T)
-        kept = values > 1e-12 * values[-1]
+        kept = values > ROUNDING * values[-1]
         values, vectors = values[kept], vectors[:, kept]
         return B.T @ (vectors / np.sqrt(values)), values / self.copies
 
@@ -157,8 +157,7 @@ class KroneckerSum:
         (_, activation, loss), Y, share, passes = network, block.Y, block.share, block.passes
         Z2 = forward(block.X1, weights, activation, passes)
         A1, W2 = passes.A1, weights.W2
-        slopes = np.ones_like(A1)
-        activation.multiply_by_derivative(slopes, A1.copy())
+        slopes = activation.slopes(A1)
         a = np.hstack([A1, np.ones((len(A1), 1), A1.dtype)])
         if loss.has_noise:
             weighted = slopes * share

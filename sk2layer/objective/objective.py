@@ -195,7 +195,7 @@ class Objective:
         """
         total = self._curvature_sum(theta, hessian=hessian)
         first, second = (None, None) if out is None else out
-        gradient = total.gradient() + self._penalty_gradient(theta)
+        gradient = total.gradient(self.shape.unpack(theta).W2) + self._penalty_gradient(theta)
         gauss_newton = self._penalized(total.gauss_newton(first))
         return gradient, gauss_newton, self._penalized(total.hessian(second)) if hessian else None
 

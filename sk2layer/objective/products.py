@@ -5,7 +5,6 @@ remainder is added to some of them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self
 
@@ -34,7 +33,6 @@ class CurvatureSum(ABC):
         self._own = np.zeros((k, h, d + 1), dtype)  # sum_i x_f g'(z1_a) delta_o
         self._bends = np.zeros((h, (d + 1) * (d + 2) // 2), dtype)
         self._output_gradient = np.zeros((h + 1, k), dtype)
-        self._W2 = np.zeros((h, k), dtype)
 
     @property
     def _arrays(self) -> tuple[Array, ...]:
@@ -48,7 +46,6 @@ class CurvatureSum(ABC):
     def add(self, terms: Terms, work: Workspace, *, hessian: bool) -> None:
         """Add a block of rows; `hessian`: also to what only the Hessian needs."""
         self._add(terms, work)
-        self._W2 = terms.W2
         self._output_gradient += terms.hidden @ terms.delta.T
         for o, delta in enumerate(terms.delta):
             self._own[o] += (terms.slopes * delta) @ terms.inputs.columns.T
@@ -59,18 +56,21 @@ class CurvatureSum(ABC):
         """Add the sums over other rows."""
         for mine, its in zip(self._arrays, other._arrays, strict=True):
             mine += its
-        self._W2 = other._W2
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.shape, self.dtype, self._arrays, self._W2)  # without work space and index
+        return type(self), (self.shape, self.dtype), self._arrays  # without views of them and index
+
+    def __setstate__(self, arrays: tuple[Array, ...]) -> None:
+        for mine, its in zip(self._arrays, arrays, strict=True):
+            mine[...] = its
 
     def __sizeof__(self) -> int:
         return object.__sizeof__(self) + sum(array.nbytes for array in self._arrays)  # of what another process gets
 
-    def gradient(self) -> Array:
-        """Return the gradient of the weighted losses, shape (n_parameters,)."""
-        hidden = np.einsum("ao,oaf->fa", self._W2, self._own)
+    def gradient(self, W2: Array) -> Array:
+        """Return the gradient of the weighted losses, shape (n_parameters,), for the weights that were summed at."""
+        hidden = np.einsum("ao,oaf->fa", W2, self._own)
         return np.concatenate([hidden.ravel(), self._output_gradient.ravel()])
 
     def gauss_newton(self, out: Array | None = None) -> Array:
@@ -111,16 +111,6 @@ class CurvatureSum(ABC):
 def _add_product(total: Array, A: Array, B: Array, work: Workspace) -> None:
     """Add A @ B.T to total; NumPy lets other threads run meanwhile, unlike SciPy's functions of BLAS."""
     total += np.matmul(A, B.T, out=work.array("product", *total.shape))
-
-
-def _restored(
-    form: Callable[[Shape, Any], CurvatureSum], shape: Shape, dtype: Any, arrays: tuple[Array, ...], W2: Array
-) -> CurvatureSum:
-    total = form(shape, dtype)
-    for mine, its in zip(total._arrays, arrays, strict=True):
-        mine[...] = its
-    total._W2 = W2
-    return total
 
 
 class RowSum(CurvatureSum):

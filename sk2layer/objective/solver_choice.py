@@ -31,22 +31,10 @@ BATCH_ROWS = 200
 
 
 def cheapest_solver(n_samples: int, network: Network, *, density: float = 1.0, in_memory: bool = True) -> str:
-    """Return the name of the solver that is predicted to be the cheapest.
+    """Return "lm", "lbfgs" or "adam", whichever is predicted to be the cheapest.
 
-    Parameters
-    ----------
-    n_samples : int
-        The number of rows.
-    network : Network
-        The network.
-    density : float
-        The share of inputs that are not zero, 1 for a dense matrix.
-    in_memory : bool
-        Whether rows can be taken in any order, in mini-batches.
-
-    Returns
-    -------
-    name : {"lm", "lbfgs", "adam"}
+    `density` is the share of inputs that are not zero, 1 for a dense matrix; `in_memory` is whether rows can be taken
+    in any order, in mini-batches.
     """
     shape, activation, loss = network
     full = lbfgs_seconds(n_samples, shape, density)

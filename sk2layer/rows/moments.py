@@ -18,8 +18,16 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from .._typing import Array
 
+SPARSE_ROWS, LEAST_ROWS = 2**14, 256
+"""At a time: of a sparse matrix, whose rows have few elements, and of a dense one at least."""
+
 LEAST_VARIANCE = 1e-290
 """Below it, squares of deviations underflow."""
+
+
+def rows_at_a_time(X: Any, n_bytes: int) -> int:
+    """Return how many rows of X to take at a time where so much memory may be used, as float64."""
+    return SPARSE_ROWS if issparse(X) else max(LEAST_ROWS, n_bytes // (8 * X.shape[1]))
 
 
 class Moments(NamedTuple):

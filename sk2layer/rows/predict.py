@@ -19,22 +19,9 @@ FEW_ROWS = 64
 
 
 def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int = 1) -> Array:
-    """Return the raw predictions for all rows of X, in the floating type of the weights, block by block.
+    """Return the raw predictions, shape (n_samples, n_outputs), for all rows of an array or a csr matrix.
 
-    Parameters
-    ----------
-    X : ndarray or csr matrix of shape (n_samples, n_features)
-        The rows.
-    weights : Weights
-        In the units of X.
-    activation : Activation
-        The hidden activation.
-    n_threads : int
-        The number of threads that share the blocks; the result does not depend on it.
-
-    Returns
-    -------
-    Z2 : ndarray of shape (n_samples, n_outputs)
+    They are made block by block, in the floating type of the weights, and do not depend on how many threads share them.
     """
     W1, b1, W2, b2 = weights
     if X.shape[0] <= FEW_ROWS:

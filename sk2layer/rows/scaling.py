@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from .._typing import Array
 from ..model.network import Weights
 from .inputs import KeptRows, StandardizedDense, StandardizedSparse, TargetRows
-from .moments import Moments
+from .moments import Moments, rows_at_a_time
 
 COPY_BYTES = 2**24
 """Dense X, and Y, up to 16 MiB is standardised once into a copy, larger ones block by block in every pass."""
@@ -47,56 +47,53 @@ class Scaling(NamedTuple):
     def rows(self, X: Any) -> Any:
         """Return X standardised, as an array or as something that standardises the rows that are asked of it."""
         if issparse(X):
-            return StandardizedSparse(X, self.x_mean, _inverse(self.x_spread))
+            return StandardizedSparse(X, self.x_mean, inverse_of(self.x_spread))
         if not self.x_mean.any() and (self.x_spread == 1.0).all():
             return X
-        rows = StandardizedDense(X, self.x_mean, _inverse(self.x_spread))
+        rows = StandardizedDense(X, self.x_mean, inverse_of(self.x_spread))
         return KeptRows(rows) if X.nbytes <= COPY_BYTES else rows
 
     def targets(self, Y: Any, dtype: Any) -> Any:
         """Return Y standardised, as an array or as something that standardises the rows that are asked of it."""
-        rows = TargetRows(Y, self.y_mean, _inverse(self.y_spread), dtype)
+        rows = TargetRows(Y, self.y_mean, inverse_of(self.y_spread), dtype)
         return rows[:] if Y.nbytes <= COPY_BYTES else rows
 
     def fold_out(self, weights: Weights) -> Weights:
         """Turn weights for standardised data into the equal weights for raw data (in float64)."""
         W1, b1, W2, b2 = weights
-        W1_raw = W1 * _inverse(self.x_spread)[:, np.newaxis]
+        W1_raw = W1 * inverse_of(self.x_spread)[:, np.newaxis]
         return Weights(W1_raw, b1 - self.x_mean @ W1_raw, W2 * self.y_spread, b2 * self.y_spread + self.y_mean)
 
     def fold_in(self, weights: Weights) -> Weights:
         """Turn weights for raw data into the equal weights for standardised data (in float64)."""
         W1, b1, W2, b2 = weights
-        y_inverse = _inverse(self.y_spread)
+        y_inverse = inverse_of(self.y_spread)
         W1_scaled = W1 * self.x_spread[:, np.newaxis]
         return Weights(W1_scaled, b1 + self.x_mean @ W1, W2 * y_inverse, (b2 - self.y_mean) * y_inverse)
 
 
-class RunningScaling:
+class RunningScaling(NamedTuple):
     """The scaling of all data seen so far, batch by batch; a fit is the case of one pass over its own data."""
 
-    def __init__(self) -> None:
-        self.x: Moments | None = None
-        self.y: Moments | None = None
+    x: Moments | None = None
+    y: Moments | None = None
 
     def update(
         self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int | None = None
     ) -> "RunningScaling":
-        """Take in more data, in blocks of `n_rows`; Y is None where targets are not scaled (classes)."""
-        n_rows = n_rows or (16384 if issparse(X) else max(256, STATISTICS_BYTES // (8 * X.shape[1])))
+        """Return what was seen with more data, taken in blocks of `n_rows`; Y is None where it is not scaled."""
+        n_rows, seen = n_rows or rows_at_a_time(X, STATISTICS_BYTES), self
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 weight = None if sample_weight is None else sample_weight[rows]
-                self.x = _merged(self.x, Moments.of(X[rows], weight))
-                self.y = None if Y is None else _merged(self.y, Moments.of(Y[rows], weight))
-        return self
+                y = None if Y is None else Moments.of(Y[rows], weight)
+                seen = seen.merge(RunningScaling(Moments.of(X[rows], weight), y))
+        return seen
 
     def merge(self, other: "RunningScaling") -> "RunningScaling":
-        """Take in what another running scaling has seen."""
-        self.x = other.x if other.x is None else _merged(self.x, other.x)
-        self.y = other.y if other.y is None else _merged(self.y, other.y)
-        return self
+        """Return what both have seen together."""
+        return RunningScaling(*(_merged(*moments) for moments in zip(self, other, strict=True)))
 
     def scaling(self, n_outputs: int, dtype: Any = np.float64) -> Scaling:
         """Return means and spreads of what was seen, for weights of the given floating type.
@@ -111,8 +108,8 @@ class RunningScaling:
         return Scaling(x_mean, x_spread, *(identity if self.y is None else _mean_and_spread(self.y, "y", dtype)))
 
 
-def _merged(seen: Moments | None, new: Moments) -> Moments:
-    return new if seen is None else seen.merge(new)
+def _merged(seen: Moments | None, new: Moments | None) -> Moments | None:
+    return seen.merge(new) if seen and new else seen or new
 
 
 def _mean_and_spread(moments: Moments, name: str, dtype: Any) -> tuple[Array, Array]:
@@ -135,7 +132,7 @@ def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:
     The weights of an input that was constant under `old` have had no effect yet; they are kept as they are.
     """
     W1, b1, W2, b2 = weights
-    x_old, y_new = _inverse(old.x_spread)[:, np.newaxis], _inverse(new.y_spread)
+    x_old, y_new = inverse_of(old.x_spread)[:, np.newaxis], inverse_of(new.y_spread)
     W1_new = np.where(old.x_spread[:, np.newaxis] > 0.0, W1 * x_old * new.x_spread[:, np.newaxis], W1)
     b1_new = b1 + (new.x_mean - old.x_mean) @ (W1 * x_old)
     W2_new = np.where(old.y_spread > 0.0, W2 * old.y_spread * y_new, W2)
@@ -143,5 +140,6 @@ def rescale(weights: Weights, old: Scaling, new: Scaling) -> Weights:
     return Weights(W1_new, b1_new, W2_new, b2_new)
 
 
-def _inverse(spread: Array) -> Array:
+def inverse_of(spread: Array) -> Array:
+    """Return 1 / spread, and 0 for a constant column."""
     return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0.0)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from .._typing import Array
+from .moments import rows_at_a_time
 
 SAMPLE_SIZE = 256
 
@@ -47,8 +48,8 @@ class SeenRows(NamedTuple):
 
     @classmethod
     def of(cls, X: Any, Y: Any, sample_weight: Array | None) -> "SeenRows":
-        """Return those of a batch, an array or a csr matrix, and encoded targets; a weight of None is one for each."""
-        n_rows = 2**14 if issparse(X) else max(256, HASHED_BYTES // (8 * X.shape[1]))
+        """Return the sample of a batch, array or csr matrix, and encoded targets; a weight of None is one for each."""
+        n_rows = rows_at_a_time(X, HASHED_BYTES)
         hashes: Hashes = np.empty(0, np.uint64)
         weight: Array = np.empty(0)
         total = 0.0

@@ -32,7 +32,7 @@ class RowSource(Protocol):
         """The sum of the weights of all rows."""
 
     def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
-        """Take the rows into running means and spreads, of the targets too where these are scaled."""
+        """Return running means and spreads with these rows, of the targets too where these are scaled."""
 
     def standardized(self, scaling: Scaling, dtype: Any) -> "RowSource":
         """Return the rows standardised, in the floating type of the computation."""
@@ -73,7 +73,7 @@ class Table(NamedTuple):
         return table if weight.all() else table.take(np.flatnonzero(weight))
 
     def take_into(self, running: RunningScaling, *, scale_targets: bool) -> RunningScaling:
-        """Take the rows into running means and spreads, of the targets too where these are scaled."""
+        """Return running means and spreads with these rows, of the targets too where these are scaled."""
         return running.update(self.X, self.Y if scale_targets else None, self.weight)
 
     def seen(self) -> SeenRows:

@@ -55,17 +55,7 @@ def merged(parts: Sequence[Any]) -> Any:
 
 
 class Block(NamedTuple):
-    """Some rows, as a summand sees them.
-
-    Attributes
-    ----------
-    sums : ThreadedSums
-        Where they are from.
-    rows : slice or ndarray of int
-        Which ones.
-    work : Workspace
-        For the thread that sums over them.
-    """
+    """Some rows of `sums`, as a summand sees them, with the work space of the thread that sums over them."""
 
     sums: "ThreadedSums"
     rows: RowNumbers

@@ -28,14 +28,9 @@ def _controller() -> ThreadpoolController:
 
 
 def thread_budget(n_jobs: int | None, n_processes: int = 1) -> int:
-    """Return how many threads each of `n_processes` may use.
+    """Return how many threads each of `n_processes` may use, which share the budget.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        As joblib understands it; None is what the caller leaves to BLAS.
-    n_processes : int
-        How many processes share the budget.
+    `n_jobs` is what joblib understands by it; None is what the caller leaves to BLAS.
     """
     if n_jobs is None:
         threads = max((library.num_threads for library in _controller().lib_controllers), default=1)

@@ -164,6 +164,11 @@ def test_dictionaries_of_others_are_kept():
     assert persistence.from_plain(persistence.to_plain(state)) == state
 
 
+def test_a_class_that_there_is_no_more_is_named():
+    with pytest.raises(ValueError, match=r"another version of sk2layer: .* knows no PackedPosterior"):
+        persistence.from_plain({"_posterior": {persistence.KIND: "PackedPosterior", "n_parameters": 1}})
+
+
 def test_unfitted_estimators_are_stored_as_well(tmp_path):
     model = TwoLayerRegressor(7, solver=solvers.Adam(learning_rate=0.5))
     assert repr(by_pickle(model, tmp_path)) == repr(by_skops(model, tmp_path)) == repr(model)
