@@ -1,10 +1,8 @@
 """Regression: real targets, half the squared error, a linear output."""
 
-from numbers import Real
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
-from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -15,6 +13,7 @@ from .estimator.data import where_the_rows_are
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
+from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
 
 
 class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
@@ -217,11 +216,10 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ValueError
             If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
         """
-        if not (isinstance(confidence_level, Real) and 0.0 < confidence_level < 1.0):
-            raise ValueError(f"confidence_level must be a float in the range (0, 1). Got {confidence_level!r}.")
+        check_confidence_level(confidence_level)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
-        half_width = std * stdtrit(max(self._posterior.degrees_of_freedom, 1.0), 0.5 + 0.5 * confidence_level)
-        return np.stack([y - half_width, y + half_width], axis=-1)
+        known_by = cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom
+        return interval(y, std, known_by, confidence_level)
 
     def to_mlp(self) -> MLPRegressor:
         """Return the same network as a fitted `MLPRegressor`, for tools that know that.

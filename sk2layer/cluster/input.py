@@ -24,6 +24,8 @@ def is_of_dask(X: Any) -> bool:
 class Cluster(Place):
     """X is an array or DataFrame of Dask."""
 
+    in_memory = False
+
     def holds(self, X: Any) -> bool:
         """Return whether X is of Dask."""
         return is_of_dask(X)

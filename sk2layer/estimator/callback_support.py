@@ -4,6 +4,7 @@ It has since version 1.9, as an experiment, and this is the one place that knows
 callback is set, there is no reporter, and a fit is what it was.
 
 The tasks of a fit are its iterations. Those of a fit from several starts are the starts, and theirs the iterations.
+Those of a search are the fits of its candidates.
 
 A callback may have a method of ours, besides those of scikit-learn's protocol:
 
@@ -12,8 +13,9 @@ A callback may have a method of ours, besides those of scikit-learn's protocol:
 """
 
 import copy
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -31,7 +33,15 @@ except ImportError:  # scikit-learn < 1.9
     FRAMES_OF_FIT = 2
 
 
-__all__ = ["FRAMES_OF_FIT", "CallbackSupportMixin", "Reporter", "with_callbacks", "without_callbacks"]
+__all__ = [
+    "FRAMES_OF_FIT",
+    "CallbackSupportMixin",
+    "CandidateTask",
+    "Reporter",
+    "SearchReporter",
+    "with_callbacks",
+    "without_callbacks",
+]
 
 # FRAMES_OF_FIT: the frames of a call of `fit` on the stack, with its decorators, for warnings that name the caller.
 
@@ -148,3 +158,58 @@ class Reporter:
             names = " or ".join(type(callback).__name__ for callback in self.task["estimator"]._skl_callbacks)
             message = f"The callback {names} raised StopIteration. To stop a fit, return True from on_fit_task_end."
             raise RuntimeError(message) from error
+
+
+class CandidateTask(NamedTuple):
+    """The fit of one candidate of a search, as callbacks see it; to be sent to other processes.
+
+    Attributes
+    ----------
+    search : estimator
+        The search, whose callbacks are told.
+    context : CallbackContext or None
+        None where scikit-learn has no callbacks.
+    """
+
+    search: Any
+    context: Any
+
+    @contextmanager
+    def of(self, model: Any, X: Any, y: Any) -> Iterator[None]:
+        """Hand the callbacks on to the model while it is fitted, as those of scikit-learn's searches are."""
+        if self.context is None:
+            yield
+            return
+        with self.context.propagate_callback_context(model):
+            self.context.call_on_fit_task_begin(estimator=self.search, X=X, y=y)
+            try:
+                yield
+            finally:
+                self.context.call_on_fit_task_end(estimator=self.search, X=X, y=y)
+
+
+class SearchReporter:
+    """Tells the callbacks of a search how it comes along.
+
+    Parameters
+    ----------
+    search : estimator
+    n_candidates : int
+    X, y
+        What was passed to `fit`.
+    """
+
+    def __init__(self, search: Any, n_candidates: int, X: Any, y: Any) -> None:
+        self.told = {"estimator": search, "X": X, "y": y}
+        self.root, contexts = None, [None] * n_candidates
+        if hasattr(search, "_init_callback_context"):
+            self.root = search._init_callback_context(max_subtasks=n_candidates)
+            self.root.call_on_fit_task_begin(**self.told)
+            # All of them now: they must not change each other while they are sent to other processes.
+            contexts = [self.root.subcontext("candidate") for _ in range(n_candidates)]
+        self.tasks = [CandidateTask(search, context) for context in contexts]
+
+    def end(self) -> None:
+        """Report that the search has ended."""
+        if self.root is not None:
+            self.root.call_on_fit_task_end(**self.told)

@@ -22,6 +22,9 @@ T = TypeVar("T")
 class Place:
     """Where X is, and what estimators do with it there; here, in memory, as an array, matrix or table."""
 
+    in_memory = True
+    """Whether it is in this process, to be taken in any order."""
+
     def holds(self, X: Any) -> bool:
         """Return whether X is in this place; memory is the last one that is asked."""
         return True

@@ -103,6 +103,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
         self._activation = self.activation  # so may the parameter
         self._fit_state: FitState | None = outcome.state if self.warm_start else None
+        self._interrupted = outcome.interrupted  # a search has to know
         self._stream: Stream | None = None
         if seen is not None:
             theta, state, seed = pack(weights).astype(problem.dtype), outcome.solver_state, outcome.run_seed

@@ -17,13 +17,15 @@ Monari & Dreyfus (2002). Local overfitting control via leverages. Neural Computa
 Rasmussen & Williams (2006). Gaussian Processes for Machine Learning, section 5.4.2.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array
-from ..model.network import Network
+from ..model.activations import Activation
+from ..model.network import Network, Weights
 from ..objective.objective import Objective
 from ..rows.sums import Block, Totals
 from .bounds import bounded
@@ -45,12 +47,21 @@ def leave_one_out_density(objective: Objective, theta: Array, posterior: Posteri
 def density_sum(block: Block, network: Network, theta: Array, posterior: Posterior, noise: Array) -> Totals:
     """Return the sum over a block of rows of the log density of each, times its share of the weight."""
     (shape, activation, loss), total = network, 0.0
-    exact, weights = isinstance(posterior, ExactPosterior), shape.unpack(theta.astype(np.float64))
+    weights = shape.unpack(theta.astype(np.float64))
     X, Y, share = block.sums.X[block.rows], block.Y, block.share
     share = np.broadcast_to(share, (len(Y), 1))[:, 0]
-    for rows, Z, V in predictive_blocks(X, weights, activation, posterior):
-        total += float(share[rows] @ _density(loss, Y[rows], Z, V, noise, exact=exact))
+    for rows, density in densities(X, Y, weights, activation, loss, posterior, noise):
+        total += float(share[rows] @ density)
     return Totals([total])
+
+
+def densities(
+    X: Any, Y: Any, weights: Weights, activation: Activation, loss: Any, posterior: Posterior, noise: Array
+) -> Iterator[tuple[slice, Array]]:
+    """Yield for one block of standardised rows after the other which these are, and the log density of each."""
+    exact = isinstance(posterior, ExactPosterior)
+    for rows, Z, V in predictive_blocks(X, weights, activation, posterior):
+        yield rows, _density(loss, Y[rows], Z, V, noise, exact=exact)
 
 
 def _density(loss: Any, Y: Array, Z: Array, V: Array, noise: Array, *, exact: bool) -> Array:

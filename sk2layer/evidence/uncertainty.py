@@ -16,9 +16,11 @@ References
 MacKay (1992b). The evidence framework applied to classification networks. Neural Computation 4.
 """
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from .._typing import Array
 from ..model.activations import ACTIVATIONS
@@ -83,6 +85,18 @@ class Mixture(NamedTuple):
             apart = mean - center
             total = total + member.covariance(X) + apart[:, :, np.newaxis] * apart[:, np.newaxis]
         return np.divide(total, len(self.members))
+
+
+def check_confidence_level(level: Any) -> None:
+    """Raise ValueError where this is not a probability between 0 and 1."""
+    if not (isinstance(level, Real) and 0.0 < float(level) < 1.0):
+        raise ValueError(f"confidence_level must be a float in the range (0, 1). Got {level!r}.")
+
+
+def interval(mean: Array, std: Array, degrees_of_freedom: float, confidence_level: float) -> Array:
+    """Return the ends of Student's intervals about the mean, in a last axis of their own."""
+    half_width = std * stdtrit(max(degrees_of_freedom, 1.0), 0.5 + 0.5 * confidence_level)
+    return np.stack([mean - half_width, mean + half_width], axis=-1)
 
 
 def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:

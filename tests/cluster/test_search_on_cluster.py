@@ -11,6 +11,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.model_selection import EvidenceSearch
 from sk2layer.rows.threads import thread_budget
 
 pytestmark = [
@@ -71,6 +72,18 @@ def test_a_search_on_dask_is_the_local_search(dask_client, problem, number):
     with parallel_config(backend="dask"):
         there = searches(model)[number].fit(X, y)
     assert_same_search(there, here)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_search_by_evidence_on_dask_is_the_local_search(dask_client, problem):
+    model, (X, y) = PROBLEMS[problem]
+    search = EvidenceSearch(clone(model).set_params(max_iter=20), {"hidden_units": [2, 4]}, average=True)
+    here = clone(search).fit(X, y)
+    with parallel_config(backend="dask"):
+        there = clone(search).fit(X, y)
+    for name in ("rank", "loo_log_density", "weight"):
+        np.testing.assert_array_equal(there.results_[name], here.results_[name])
+    np.testing.assert_array_equal(there.predict(X), here.predict(X))
 
 
 def test_fits_of_a_search_on_dask_run_on_its_workers_with_one_thread_each(dask_client):
