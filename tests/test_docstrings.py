@@ -7,13 +7,21 @@ import pytest
 
 import sk2layer.displays
 import sk2layer.model_selection
+import sk2layer.pipeline
 import sk2layer.preprocessing
 import sk2layer.solvers
 
 validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
 
 API = Path(__file__).parents[1] / "docs" / "api.md"
-PUBLIC = [sk2layer, sk2layer.solvers, sk2layer.displays, sk2layer.model_selection, sk2layer.preprocessing]
+PUBLIC = [
+    sk2layer,
+    sk2layer.solvers,
+    sk2layer.displays,
+    sk2layer.model_selection,
+    sk2layer.pipeline,
+    sk2layer.preprocessing,
+]
 
 WAIVED = {
     "GL01": "ruff sees to it that all begin alike",

@@ -27,8 +27,8 @@ HOUSE = [
     {"evidence"},
     {"estimator"},
     {"cluster"},
-    {"classifier", "regressor"},
-    {"__init__", "callbacks", "displays", "model_selection", "onnx", "preprocessing"},
+    {"classifier", "preprocessing", "regressor"},
+    {"__init__", "callbacks", "displays", "model_selection", "onnx", "pipeline"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 WITHOUT_DASK = {"solvers", "model", "rows", "objective", "evidence", "estimator"}

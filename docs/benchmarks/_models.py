@@ -37,11 +37,11 @@ def classifier_search(penalties, seed, size):
     return GridSearchCV(scaled(network), {"mlpclassifier__alpha": penalties}, scoring="neg_log_loss", cv=5)
 
 
-def timed_fit(model, X, y):
+def timed_fit(model, X, y, clock=time.perf_counter):
     """Fit the model, and return the seconds it took."""
-    began = time.perf_counter()
+    began = clock()
     model.fit(X, y)
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def mean_and_error(values, digits=3):

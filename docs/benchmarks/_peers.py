@@ -113,12 +113,12 @@ class Ours(Method):
 
 
 def _watched(minimize, watch):
-    def minimize_and_watch(*args, callback, **kwargs):
+    def minimize_and_watch(objective, theta, run):
         def note(intermediate_result):
-            callback(intermediate_result)
+            run.callback(intermediate_result)
             watch(intermediate_result.fun)
 
-        return minimize(*args, callback=note, **kwargs)
+        return minimize(objective, theta, run._replace(callback=note))
 
     return minimize_and_watch
 

@@ -11,6 +11,7 @@ with mean and standard error over the splits, and the median seconds of a fit, w
 
     sk2layer, default           TwoLayerRegressor(hidden_units), the penalty by evidence where it can be afforded
     sk2layer, ard               the same with alpha="ard", a penalty for each input
+    sk2layer, table             make_table_pipeline("regressor"), untouched
     MLPRegressor, searched      GridSearchCV, 5-fold, solver="lbfgs": 4 penalties x 2 sizes x 2 activations;
                                 X and y scaled
     gradient boosting           HistGradientBoostingRegressor()
@@ -44,6 +45,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 from sk2layer import TwoLayerRegressor
+from sk2layer.pipeline import make_table_pipeline
 
 PUBLISHED = {  # RMSE and log-likelihood
     "yacht": {
@@ -82,6 +84,17 @@ class Network:
         if hasattr(self.model, "noise_variance_"):
             return self.model.predict(X, return_std=True)
         return self.model.predict(X), None
+
+
+class Table(Network):
+    """Our pipeline for tables."""
+
+    def __init__(self, seed):
+        self.model = make_table_pipeline("regressor", random_state=seed)
+
+    def predict(self, X):
+        """Return the predictions and their standard deviations."""
+        return self.model.predict(X, return_std=True)
 
 
 class Peer:
@@ -124,6 +137,7 @@ def make_models(options, seed):
         "sk2layer, default": Network(**ours),
         "sk2layer, ard": Network(**ours, alpha="ard"),
         "sk2layer, average of 5": Network(**ours, n_init=5, restarts="average"),
+        "sk2layer, table": Table(seed),
         "MLPRegressor, searched": Peer(regressor_search(options.penalties, seed)),
         "gradient boosting": Peer(HistGradientBoostingRegressor(random_state=seed)),
         "Gaussian process": GaussianProcess(options.gp_rows, seed),

@@ -1,0 +1,7 @@
+"""A table as it comes: numbers of all its columns, and networks of several kinds, weighted by what they predict."""
+
+from .classification import StackedClassifier
+from .regression import StackedRegressor
+from .table import TablePipeline, make_table_pipeline
+
+__all__ = ["StackedClassifier", "StackedRegressor", "TablePipeline", "make_table_pipeline"]
