@@ -4,10 +4,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import validate_data
 
-from .._typing import Array
 from .base import Display, names_of_inputs, require
+from .origin import steps_of
+from .sweep import sweep
 
 
 class PredictionIntervalDisplay(Display):
@@ -94,22 +94,23 @@ class PredictionIntervalDisplay(Display):
 
         Parameters
         ----------
-        estimator : TwoLayerRegressor
+        estimator : TwoLayerRegressor, Pipeline that ends in one, or any other estimator with `predict_interval`
             The fitted estimator.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
-            The inputs. A band spans their range.
+            The inputs, as the estimator takes them, so of a pipeline the table itself. A band spans their range.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
             The measured targets. Needed unless a band is drawn. Beside a band over one of several inputs they scatter
             more widely than the band, since their other inputs are not at the medians.
         feature : int or str, optional
-            The input over which to draw a band, by number or name; the others stay at their medians. By default a band
+            The input over which to draw a band, by number or name: a column of numbers or dates. The others stay at
+            their medians, or columns of text, categories and booleans at their most frequent values. By default a band
             is drawn where there is one input only, and otherwise predictions beside measurements.
         output : int, default=0
             Which of several outputs.
         confidence_level : float in (0, 1), default=0.95
             The probability that the interval holds the target.
         include_noise : bool, default=True
-            Whether the interval is for a new y, or for its mean alone.
+            Whether the interval is for a new y, or for its mean alone, which not all other estimators know.
         n_points : int, default=200
             The number of points at which a band is computed.
         ax : matplotlib Axes, optional
@@ -127,32 +128,33 @@ class PredictionIntervalDisplay(Display):
         ValueError
             If the fit was not by evidence, a parameter is out of its range, or `y` is missing.
         """
-        require(estimator, "predict_interval", "only a TwoLayerRegressor has error bars")
-        rows = validate_data(estimator, X, reset=False, dtype=np.float64)
-        if output not in range(estimator.n_outputs_):
-            raise ValueError(f"output must be a number below {estimator.n_outputs_}. Got {output!r}.")
-        columns, target = names_of_inputs(estimator, None, rows.shape[1]), None
-        if y is not None:
-            check_consistent_length(rows, y)
-            target = np.asarray(y, dtype=np.float64).reshape(len(rows), -1)[:, output]
-        if feature is None and len(columns) == 1:
+        *steps, network = steps_of(estimator)
+        require(network, "predict_interval", "only a TwoLayerRegressor or what is made of such has error bars")
+        n_features = (*np.shape(X), 1)[1]
+        columns = names_of_inputs(estimator, getattr(X, "columns", None), n_features)
+        check_consistent_length(X, y)
+        if feature is None and n_features == 1:
             feature = columns[0]
-        position: Array
-        if feature is None:
-            if target is None:
-                raise ValueError("y must be given unless feature names the input over which to draw. Got None.")
-            position, inputs, data, names = target, X, None, ("measured", "predicted")
-        else:
+        inputs, position, data, names = X, None, None, ("measured", "predicted")
+        if feature is not None:
             number = _find_input(feature, columns)
-            grid = _sweep(rows, number, n_points)
-            position, inputs = grid[:, number], _like(X, grid)
-            data = None if target is None else (rows[:, number], target)
+            inputs, position, data = sweep(X, number, n_points)
             names = columns[number], str(getattr(y, "name", None) or "y")
-        interval = estimator.predict_interval(inputs, confidence_level, include_noise=include_noise)
-        interval = interval.reshape(len(interval), -1, 2)[:, output]
-        label = f"{100 * confidence_level:g} % interval"
+        elif y is None:
+            raise ValueError("y must be given unless feature names the input over which to draw. Got None.")
+        for step in steps:
+            inputs = step.transform(inputs)
+        given = {} if include_noise else {"include_noise": False}
+        interval = _of_output(network.predict_interval(inputs, confidence_level, **given), output, 2)
+        target = None if y is None else _of_output(np.asarray(y, dtype=np.float64), output)
         display = cls(
-            position, interval.mean(axis=1), interval, data=data, band=feature is not None, label=label, names=names
+            target if feature is None else position,
+            _of_output(network.predict(inputs), output),
+            interval,
+            data=None if feature is None or target is None else (data, target),
+            band=feature is not None,
+            label=f"{100 * confidence_level:g} % interval",
+            names=names,
         )
         return display.plot(ax)
 
@@ -188,13 +190,9 @@ def _find_input(feature: int | str, names: list[str]) -> int:
     raise ValueError(f"feature must be one of {names}, or a number below {len(names)}. Got {feature!r}.")
 
 
-def _sweep(rows: Array, number: int, n_points: int) -> Array:
-    """Return rows in which one input runs over its range while the others are at their medians."""
-    grid = np.tile(np.median(rows, axis=0), (n_points, 1))
-    grid[:, number] = np.linspace(rows[:, number].min(), rows[:, number].max(), n_points)
-    return grid
-
-
-def _like(X: Any, rows: Array) -> Any:
-    """Return the rows as a DataFrame with the columns of X, if X is one."""
-    return type(X)(dict(zip(X.columns, rows.T, strict=True))) if hasattr(X, "columns") else rows
+def _of_output(values: Any, output: int, *shape: int) -> Any:
+    """Return what belongs to one of several outputs."""
+    values = values.reshape(len(values), -1, *shape)
+    if output not in range(values.shape[1]):
+        raise ValueError(f"output must be a number below {values.shape[1]}. Got {output!r}.")
+    return values[:, output]

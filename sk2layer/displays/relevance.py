@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from .base import Display, names_of_inputs, require
+from .origin import origins, steps_of
 
 
 class RelevanceDisplay(Display):
@@ -30,6 +31,12 @@ class RelevanceDisplay(Display):
     See Also
     --------
     NetworkDisplay : The weights themselves.
+
+    Notes
+    -----
+    A column that is several inputs of the network, such as ramps or categories, has the root of the sum of their
+    squared relevances: as of a single input, this squared is the variance over the training rows of what a hidden unit
+    takes from the column, in the mean over the prior of its weights.
 
     Examples
     --------
@@ -60,10 +67,12 @@ class RelevanceDisplay(Display):
 
         Parameters
         ----------
-        estimator : TwoLayerRegressor or TwoLayerClassifier
-            The estimator, fitted with `alpha="ard"`.
+        estimator : TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one
+            The estimator, fitted with `alpha="ard"`. Of a Pipeline the relevances are those of its columns, where each
+            step says which column its outputs come from.
         feature_names : list of str, optional
-            The names of the inputs; by default those of the training data, or x0, x1, and so on.
+            The names of the inputs, or of the columns that a Pipeline takes; by default those of the training data, or
+            x0, x1, and so on.
         max_features : int, optional
             Draw only so many, the most relevant ones.
         ax : matplotlib Axes, optional
@@ -79,9 +88,14 @@ class RelevanceDisplay(Display):
         NotFittedError
             If the estimator has not been fitted.
         ValueError
-            If it was fitted with another `alpha`, or if there are not as many names as inputs.
+            If it was fitted with another `alpha`, if there are not as many names as inputs, or if a step of a Pipeline
+            mixes columns.
         """
-        relevances = require(estimator, "feature_relevances_", 'fit it with alpha="ard"')
+        *steps, network = steps_of(estimator)
+        relevances = require(network, "feature_relevances_", 'fit it with alpha="ard"')
+        if steps:
+            variances = np.bincount(origins(steps), relevances**2, minlength=steps[0].n_features_in_)
+            relevances = np.sqrt(variances)
         names = names_of_inputs(estimator, feature_names, len(relevances))
         return cls(relevances, names).plot(ax, max_features=max_features)
 
