@@ -12,7 +12,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from .._typing import Array
 from ..estimator.callback_support import FRAMES_OF_FIT, CandidateTask
-from .reach import network_of, rows_for_network
+from ..estimator.reach import network_of, rows_for_network
 from .stacking import leave_one_out, stacking_weights
 
 CRITERIA = {"evidence": "log_marginal_likelihood", "loo": "loo_log_density"}

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .._typing import Array
+from ..estimator.reach import ask, network_of
 from ..evidence.uncertainty import check_confidence_level, interval
-from .reach import ask, network_of
 
 
 class Mixture(NamedTuple):

@@ -3,5 +3,6 @@
 from .classification import StackedClassifier
 from .regression import StackedRegressor
 from .table import TablePipeline, make_table_pipeline
+from .target import TransformedTarget
 
-__all__ = ["StackedClassifier", "StackedRegressor", "TablePipeline", "make_table_pipeline"]
+__all__ = ["StackedClassifier", "StackedRegressor", "TablePipeline", "TransformedTarget", "make_table_pipeline"]
