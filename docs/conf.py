@@ -29,7 +29,10 @@ myst_heading_anchors = 3
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"sklearn\..*")]  # they are written in full, and resolve on its site only
+nitpick_ignore_regex = [
+    (r"py:.*", r"sklearn\..*"),  # they are written in full, and resolve on its site only
+    (r"py:obj", r"(classes|n_features_in)_"),  # properties, which have no page of their own
+]
 
 default_role = "literal"
 smartquotes = False  # the links of notebooks look for parameters and their types as they are in docstrings

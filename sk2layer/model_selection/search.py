@@ -105,7 +105,7 @@ class EvidenceSearch(Documented, MetaEstimatorMixin, CallbackSupportMixin, BaseE
     See Also
     --------
     sklearn.model_selection.GridSearchCV : A search by any score, with folds.
-    TwoLayerRegressor : One fit, which chooses its penalty by evidence.
+    sk2layer.TwoLayerRegressor : One fit, which chooses its penalty by evidence.
 
     Notes
     -----
