@@ -43,7 +43,7 @@ def covered(model, X, y, level=0.95):
 
 @parametrize_with_checks(
     [
-        TransformedTarget(BayesianRidge(), "log"),
+        TransformedTarget(make_pipeline(StandardScaler(), BayesianRidge()), "log"),
         TransformedTarget(network(), "yeo-johnson"),
         TransformedTarget(network(alpha=1.0), StandardScaler()),
     ]
