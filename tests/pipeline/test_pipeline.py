@@ -31,6 +31,7 @@ FOLDS = "rows are set aside in folds: a row given twice is not a row of weight t
 def small(monkeypatch):
     """Let networks be small where it does not matter how good they are."""
     monkeypatch.setattr(members, "PLAIN", ((1, 2), (4, 2)))
+    monkeypatch.setattr(members, "COMMITTEE", {**members.COMMITTEE, "hidden_units": 10, "max_iter": 20})
 
 
 def flats(seed, n_samples=300):
