@@ -1,6 +1,7 @@
 """A target that is transformed for the fit, and what is predicted of it, in its own units."""
 
 from copy import deepcopy
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -161,13 +162,9 @@ class TransformedTarget(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             Their standard deviations, only with `return_std`.
         """
         check_is_fitted(self)
-        try:
-            t, std = ask(self.regressor_, "predict", X, return_std=True)
-        except (TypeError, ValueError):  # it has none; what else is wrong is wrong again
-            if return_std:
-                raise
-            t = ask(self.regressor_, "predict", X)
-            return self._by_column(Scale.back, t)
+        if not (return_std or self._knows_std()):
+            return self._by_column(Scale.back, ask(self.regressor_, "predict", X))
+        t, std = ask(self.regressor_, "predict", X, return_std=True)
         mean, std_of_new = self._by_column(Scale.moments, t, std)
         if not return_std:
             return mean
@@ -175,6 +172,13 @@ class TransformedTarget(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             return mean, std_of_new
         t, std = ask(self.regressor_, "predict", X, return_std=True, include_noise=False)
         return mean, self._by_column(Scale.moments, t, std)[1]
+
+    def _knows_std(self) -> bool:
+        """Return whether the regressor predicts standard deviations; of ours, after a fit by evidence."""
+        network = network_of(self.regressor_)
+        return (
+            "return_std" in signature(network.predict).parameters and getattr(network, "_posterior", True) is not None
+        )
 
     @_regressor_has("predict_interval")
     @where_the_rows_are

@@ -333,3 +333,19 @@ def test_searched():
     assert search.best_params_["transformer"] == "log"
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     assert TransformedTarget(network(), "log").fit(frame, y).feature_names_in_.tolist() == ["a", "b", "c"]
+
+
+class Faulty(BayesianRidge):
+    """Fails where deviations are asked for, as some regressors do with what is no array."""
+
+    def predict(self, X, return_std=False):
+        if return_std:
+            raise TypeError("deviations need an array")
+        return super().predict(X)
+
+
+def test_a_fault_of_the_regressor_does_not_make_a_median_of_the_mean():
+    X, y, _ = prices(0)
+    model = TransformedTarget(Faulty(), "log").fit(X, y)
+    with pytest.raises(TypeError, match="deviations need an array"):
+        model.predict(X)
