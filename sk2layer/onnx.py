@@ -28,6 +28,8 @@ from .rows.scaling import inverse_of
 ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity"}
 """The operators of ONNX that compute the hidden activations."""
 
+__all__ = ["register"]
+
 CLASSIFIER_OPTIONS = {
     "zipmap": [True, False, "columns"],
     "nocl": [True, False],
