@@ -11,3 +11,6 @@ from .network import NetworkDisplay
 from .relevance import RelevanceDisplay
 
 __all__ = ["LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # where it is imported from: its own file may move

@@ -7,8 +7,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from ..preprocessing import PiecewiseLinearEncoder
+from ..preprocessing.columns import make_table_encoder
 from .classification import StackedClassifier
-from .columns import make_table_encoder
 from .regression import StackedRegressor
 
 BY_NAME = {"regressor": StackedRegressor, "classifier": StackedClassifier}
