@@ -5,8 +5,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_consistent_length
 
+from ..estimator.origin import steps_of
 from .base import Display, names_of_inputs, require
-from .origin import steps_of
 from .sweep import sweep
 
 

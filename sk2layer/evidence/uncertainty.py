@@ -24,10 +24,11 @@ from scipy.special import stdtrit
 
 from .._typing import Array
 from ..model.activations import ACTIVATIONS
-from ..model.network import Weights
+from ..model.network import Shape, Weights
 from ..rows.predict import predict_raw
-from ..rows.scaling import Scaling
-from .posterior import Posterior, predictive_covariance
+from ..rows.scaling import Scaling, inverse_of
+from .posterior import Derivatives, Posterior, dense, predictive_covariance
+from .slopes import Members, SlopeMoments
 
 
 class FittedPosterior(NamedTuple):
@@ -62,6 +63,19 @@ class FittedPosterior(NamedTuple):
         spread = self.scaling.y_spread
         return predictive_covariance(rows, self.weights, activation, self.posterior) * np.outer(spread, spread)
 
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_moments` needs memory for with each row."""
+        return self.posterior.slope_row_size(shape)
+
+    def slope_moments(self, X: Any) -> Members:
+        """Return mean and covariance of the raw predictions and their slopes, all in the units of the data."""
+        x_spread, y_mean, y_spread = self.scaling.x_spread, self.scaling.y_mean, self.scaling.y_spread
+        rows = dense(self.scaling.rows(X)[slice(None)]).astype(np.float64, copy=False)
+        block = Derivatives.of(rows, self.weights, ACTIVATIONS[self.activation])
+        moments = SlopeMoments.of(block, self.weights, self.posterior.slope_covariance(block))
+        moments = moments.scaled(inverse_of(x_spread), y_spread)
+        return (moments._replace(Z=moments.Z + y_mean),)
+
     def mean(self, X: Any) -> Array:
         """Return the raw predictions in float64, shape (n_samples, n_outputs), in the units of the targets."""
         return predict_raw(X, self.scaling.fold_out(self.weights), ACTIVATIONS[self.activation])
@@ -76,6 +90,14 @@ class Mixture(NamedTuple):
     def degrees_of_freedom(self) -> float:
         """The fewest degrees of freedom of a member."""
         return min(member.degrees_of_freedom for member in self.members)
+
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_moments` needs memory for with each row."""
+        return max(member.slope_row_size(shape) for member in self.members)
+
+    def slope_moments(self, X: Any) -> Members:
+        """Return the moments of each member."""
+        return [moments for member in self.members for moments in member.slope_moments(X)]
 
     def covariance(self, X: Any) -> Array:
         """Return the mean of the members' covariances plus the covariance of their means."""
