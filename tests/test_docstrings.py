@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import sk2layer.displays
+import sk2layer.inspection
 import sk2layer.model_selection
 import sk2layer.pipeline
 import sk2layer.preprocessing
@@ -18,6 +19,7 @@ PUBLIC = [
     sk2layer,
     sk2layer.solvers,
     sk2layer.displays,
+    sk2layer.inspection,
     sk2layer.model_selection,
     sk2layer.pipeline,
     sk2layer.preprocessing,

@@ -36,8 +36,8 @@ def origins(steps: Iterable[Any]) -> Numbers:
     return first
 
 
-def gradient(pipeline: Any, network: Any, X: Any, **params: Any) -> list[Array]:
-    """Return what `predict_gradient` of a network says of rows, by the columns that a pipeline before it takes.
+def gradient(steps: Iterable[Any], network: Any, X: Any, **params: Any) -> list[Array]:
+    """Return what `predict_gradient` of a network says of rows, by the columns that steps before it take.
 
     Slopes, and where they are asked for, their standard deviations. At a time, one of the inputs that come of a column
     rises with it, so that deviations need no covariance. NaN where a column has no number.
@@ -47,7 +47,7 @@ def gradient(pipeline: Any, network: Any, X: Any, **params: Any) -> list[Array]:
     ValueError
         If a step makes an input of several columns, or does not say of which.
     """
-    rows, origin, factor = _with_slopes(steps_of(pipeline), X)
+    rows, origin, factor = with_slopes(steps, X)
     found = network.predict_gradient(rows, **params)
     slopes, *std = found if isinstance(found, tuple) else (found,)
     return [
@@ -64,7 +64,7 @@ def _by_column(slopes: Array, origin: Numbers, factor: Array, n_columns: int) ->
     return found
 
 
-def _with_slopes(steps: Iterable[Any], X: Any) -> tuple[Any, Numbers, Array]:
+def with_slopes(steps: Iterable[Any], X: Any) -> tuple[Any, Numbers, Array]:
     """Return what steps make of X, of which column each output is, and its derivative by that, for each row."""
     origin, slopes = np.arange(X.shape[1]), np.ones((X.shape[0], X.shape[1]))
     for step in steps:
@@ -77,7 +77,7 @@ def _with_slopes(steps: Iterable[Any], X: Any) -> tuple[Any, Numbers, Array]:
 def _slopes(step: Any, X: Any, out: Any) -> Any:
     """Return the derivatives of what a step made of X, each by its own column, NaN where that has no number."""
     if hasattr(step, "steps"):
-        return _with_slopes(steps_of(step), X)[2]
+        return with_slopes(steps_of(step), X)[2]
     if hasattr(step, "output_indices_"):
         return _slopes_of_parts(step, X, out)
     if hasattr(step, "_slopes_of"):
@@ -94,7 +94,7 @@ def _slopes_of_parts(step: Any, X: Any, out: Any) -> Array:
         place = step.output_indices_[name]
         inner = [s for s in steps_of(part) if s != "passthrough"]
         if place.stop > place.start and inner:
-            found[:, place] = _with_slopes(inner, table[:, _positions(columns, part, step)])[2]
+            found[:, place] = with_slopes(inner, table[:, _positions(columns, part, step)])[2]
     return found
 
 

@@ -127,10 +127,14 @@ def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
     Z, shape (n_samples, n_outputs), are those at its mean, and the covariance, shape (n_samples, n_outputs, n_outputs),
     is theirs. `shift_invariant`: only differences of raw predictions have a meaning (softmax).
     """
+    Z = Z - Z.mean(axis=1, keepdims=True) if shift_invariant else Z
+    return Z * moderating(covariance, shift_invariant=shift_invariant).astype(Z.dtype)
+
+
+def moderating(covariance: Array, *, shift_invariant: bool) -> Array:
+    """Return by what raw predictions are multiplied to be moderated, shape (n_samples, n_outputs)."""
     if shift_invariant:
-        k = Z.shape[1]
+        k = covariance.shape[1]
         ahead = (k * np.eye(k) - 1.0) / (k - 1.0)  # of the mean of the others
         covariance = ahead @ covariance @ ahead
-        Z = Z - Z.mean(axis=1, keepdims=True)
-    variance = np.einsum("nkk->nk", covariance).astype(Z.dtype)
-    return Z / np.sqrt(1.0 + np.pi / 8.0 * variance)
+    return 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.einsum("nkk->nk", covariance))

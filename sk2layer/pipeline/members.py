@@ -140,8 +140,8 @@ class Stacked(BaseEstimator):
             far the slopes of the members differ.
         """
         X, (first, *others) = self._rows(X), self.members_
-        slopes, *std = gradient(first[:-1], first[-1], X, return_std=return_std)
-        each = np.stack([slopes, *(gradient(model[:-1], model[-1], X)[0] for model in others)])
+        slopes, *std = gradient([first[0]], first[1], X, return_std=return_std)
+        each = np.stack([slopes, *(gradient([model[0]], model[1], X)[0] for model in others)])
         mean = np.tensordot(self.weights_, each, 1)
         if not return_std:
             return mean

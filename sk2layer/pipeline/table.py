@@ -6,7 +6,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
-from ..estimator.origin import gradient
+from ..estimator.origin import gradient, steps_of
 from ..preprocessing import PiecewiseLinearEncoder
 from .classification import StackedClassifier
 from .columns import make_table_encoder
@@ -160,5 +160,5 @@ class TablePipeline(Pipeline):
         ValueError
             If a step mixes columns.
         """
-        found = gradient(self[:-1], self[-1], X, return_std=return_std, **params)
+        found = gradient(steps_of(self)[:-1], steps_of(self)[-1], X, return_std=return_std, **params)
         return tuple(found) if return_std else found[0]

@@ -3,13 +3,23 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from sklearn.exceptions import NotFittedError
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
-from sk2layer.displays import LossCurveDisplay, NetworkDisplay, PredictionIntervalDisplay, RelevanceDisplay
+from sk2layer.displays import (
+    AverageSlopesDisplay,
+    LossCurveDisplay,
+    NetworkDisplay,
+    PartialDependenceBandDisplay,
+    PredictionIntervalDisplay,
+    RelevanceDisplay,
+)
+from sk2layer.inspection import average_slopes, partial_dependence
+from sk2layer.pipeline import make_table_pipeline
 
 N_FEATURES = 3
 
@@ -286,3 +296,38 @@ def test_a_network_of_zeros_can_be_drawn(X):
 def test_output_names_must_be_as_many_as_outputs(model, X):
     with pytest.raises(ValueError, match=r"output_names must be 1 names\. Got 2"):
         NetworkDisplay.from_estimator(model, X, output_names=["a", "b"])
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_bars_of_average_slopes_are_the_largest_first(k):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3)) * [1.0, 10.0, 1.0]
+    y = np.outer(X @ [-1.0, 0.02, 0.5], np.arange(1, k + 1)) + 0.1 * rng.normal(size=(100, k))
+    model = TwoLayerRegressor(2, random_state=0).fit(X, y)
+    display = AverageSlopesDisplay.from_estimator(model, X, output=k - 1)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["x0", "x2", "x1"]
+    widths = [bar.get_width() for bar in display.bars_]
+    found = average_slopes(model, X)
+    np.testing.assert_allclose(widths, (np.atleast_2d(found.slope)[k - 1] * found.spread)[[0, 2, 1]])
+    few = AverageSlopesDisplay.from_estimator(model, X, output=k - 1, per_spread=False, max_features=1)
+    assert few.bars_[0].get_width() == pytest.approx(-1.0 * k, rel=0.1)
+    assert few.ax_.get_xlabel() == "average slope"
+    with pytest.raises(ValueError, match="output must be a number below"):
+        AverageSlopesDisplay.from_estimator(model, X, output=5)
+
+
+def test_partial_dependence_is_a_curve_with_a_band_or_a_map():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=100), "b": rng.normal(size=100), "town": rng.choice(["Ulm", "Bonn"], 100)})
+    y = np.sin(X["a"]) + X["b"] + (X["town"] == "Ulm") + 0.1 * rng.normal(size=100)
+    model = make_table_pipeline(TwoLayerRegressor(3, random_state=0), n_pieces=1).fit(X, y)
+    curve = PartialDependenceBandDisplay.from_estimator(model, X, "a", grid_resolution=9)
+    found = partial_dependence(model, X, "a", grid_resolution=9)
+    np.testing.assert_array_equal(curve.line_.get_xydata(), np.column_stack([*found.grid_values, found.average[0]]))
+    corners = curve.band_.get_paths()[0].vertices
+    assert corners[:, 1].max() == pytest.approx((found.average + 1.96 * found.std).max(), rel=1e-4)
+    flat = PartialDependenceBandDisplay.from_estimator(model, X, ["b", "a"], grid_resolution=4)
+    assert (flat.ax_.get_xlabel(), flat.ax_.get_ylabel()) == ("b", "a")
+    assert flat.line_.zmax == pytest.approx(flat.average.max())
+    towns = PartialDependenceBandDisplay.from_estimator(model, X, "town")
+    assert [label.get_text() for label in towns.ax_.get_xticklabels()] == ["Bonn", "Ulm"]

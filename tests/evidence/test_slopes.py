@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from networks import linearised_draws
 from scipy.sparse import csr_array
 from sklearn.datasets import make_classification, make_friedman1, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
@@ -12,13 +13,7 @@ from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import slopes
 from sk2layer.evidence.kronecker_posterior import KroneckerPosterior
 from sk2layer.evidence.marginal_likelihood import MarginalLikelihood
-from sk2layer.evidence.posterior import ExactPosterior
-from sk2layer.model.activations import ACTIVATIONS
-from sk2layer.model.network import Shape, pack
 from sk2layer.rows import predict
-from sk2layer.rows.predict import predict_raw, predict_slopes
-
-N_DRAWS = 20_000
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has not converged:sklearn.exceptions.ConvergenceWarning")  # of relu
 
@@ -101,29 +96,6 @@ def test_slopes_are_the_derivatives_of_the_probabilities_of_labels():
 
 
 # ------------------------------------------------------------------------------------------------------- deviations
-
-
-def covariance_of(posterior):
-    """Return the covariance of the parameters, by the unit vectors."""
-    n = posterior.n_parameters if isinstance(posterior, ExactPosterior) else len(posterior.variances())
-    return posterior.covariance_of(np.eye(n))
-
-
-def linearised_draws(member, X, rng):
-    """Return draws of raw predictions and of their slopes, with the network linearised by differences."""
-    scaling, theta = member.scaling, pack(member.weights)
-    shape, activation = Shape(*member.weights.W1.shape, len(member.weights.b2)), ACTIVATIONS[member.activation]
-    moves = 1e-5 * np.eye(len(theta))
-    draws = rng.multivariate_normal(np.zeros(len(theta)), covariance_of(member.posterior), N_DRAWS)
-
-    def drawn(function):
-        def at(t):
-            return function(X, scaling.fold_out(shape.unpack(t)), activation)
-
-        J = np.stack([(at(theta + move) - at(theta - move)) / 2e-5 for move in moves])
-        return at(theta) + np.tensordot(draws, J, 1)
-
-    return drawn(predict_raw), drawn(predict_slopes)
 
 
 FITS = {
