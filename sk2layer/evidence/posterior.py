@@ -23,11 +23,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotri, dtpttr, dtrttp
+from scipy.linalg.lapack import dpotrf, dpotri, dtpttr, dtrtri, dtrttp
 
 from .._typing import Array
 from ..model.activations import Activation
-from ..model.network import Weights
+from ..model.network import Shape, Weights
 
 JITTERS = (0.0, 1e-13, 1e-11, 1e-9)  # relative
 JACOBIAN_BYTES = 2**24  # the Jacobian of a block of rows takes at most 16 MiB
@@ -58,6 +58,70 @@ class Posterior(Protocol):
         R : ndarray of shape (k, n_samples, h)
             The derivatives of the raw predictions by the inputs of the hidden units.
         """
+
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_covariance` needs memory for with each row."""
+
+    def slope_covariance(self, block: "Derivatives") -> "SlopeCovariance":
+        """Return how raw predictions and their slopes vary together."""
+
+    def covariance_of(self, J: Array) -> Array:
+        """Return J A^-1 J.T of linear functions of the parameters, J of shape (m, n_parameters)."""
+
+
+class Derivatives(NamedTuple):
+    """What the derivatives of n rows by the parameters are made of, both of raw predictions and of their slopes.
+
+    With V1 = [W1; b1], x = [row, 1], a = [g(z), 1], and e_f for the f-th unit vector,
+
+        dz_o / dV1 = x R_o.T                             dz_o / dW2_o = a
+        d2z_o / dx_f dV1 = x (B_o W1_f).T + e_f R_o.T    d2z_o / dx_f dW2_o = [g'(z) W1_f, 0]
+
+    Attributes
+    ----------
+    inputs, hidden : ndarrays of shape (n, d + 1) and (n, h + 1)
+        x and a.
+    R, B : ndarrays of shape (k, n, h)
+        g'(z) W2_o and g''(z) W2_o.
+    slopes : ndarray of shape (n, h)
+        g'(z).
+    W1 : ndarray of shape (d, h)
+    """
+
+    inputs: Array
+    hidden: Array
+    R: Array
+    B: Array
+    slopes: Array
+    W1: Array
+
+    @classmethod
+    def of(cls, X: Array, weights: Weights, activation: Activation) -> "Derivatives":
+        """Return them for rows in the units of the weights."""
+        W1, b1, W2, _ = weights
+        hidden = np.ones((len(X), len(b1) + 1))
+        np.add(X @ W1, b1, out=hidden[:, :-1])
+        activation.apply(hidden[:, :-1])
+        slopes = activation.slopes(hidden[:, :-1])
+        bends = activation.second_derivative(hidden[:, :-1], slopes)
+        inputs = np.hstack([X, np.ones((len(X), 1))])
+        return cls(inputs, hidden, slopes * W2.T[:, np.newaxis], bends * W2.T[:, np.newaxis], slopes, W1)
+
+
+class SlopeCovariance(NamedTuple):
+    """How n rows' raw predictions z_o and their slopes dz_p / dx_f vary under the posterior.
+
+    Attributes
+    ----------
+    value : ndarray of shape (n, k, k)
+        The covariance of z_o and z_p.
+    cross, own : ndarrays of shape (n, d, k, k)
+        That of z_o and dz_p / dx_f, and that of dz_o / dx_f and dz_p / dx_f.
+    """
+
+    value: Array
+    cross: Array
+    own: Array
 
 
 class ExactPosterior(NamedTuple):
@@ -113,6 +177,34 @@ class ExactPosterior(NamedTuple):
         roots = solve_triangular(self.factor, rows.reshape(k * n, -1).T, lower=True).reshape(-1, k, n)
         return np.einsum("qon,qpn->nop", roots, roots, optimize=True)
 
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return the size of what a row's derivatives become, times the inverse factor."""
+        d, h, k = shape
+        return self.n_parameters * (2 * h + (k + 1) * (d + 1))
+
+    def slope_covariance(self, block: Derivatives) -> SlopeCovariance:
+        """Return how raw predictions and their slopes vary together, by L^-1 J.T for both, A = L L.T."""
+        (k, n, h), m, d = block.R.shape, self.n_parameters, len(block.W1)
+        inverse = dtrtri(self.factor, lower=1)[0]
+        V1 = inverse[:, : (d + 1) * h].reshape(m, d + 1, h).transpose(1, 0, 2)
+        W2 = inverse[:, (d + 1) * h :].reshape(m, h + 1, k).transpose(2, 0, 1)
+        along = (block.inputs @ V1.reshape(d + 1, m * h)).reshape(n, m, h)
+        value, slope = np.empty((k, n, m)), np.empty((k, n, m, d))
+        for o in range(k):
+            value[o] = np.einsum("nqh,nh->nq", along, block.R[o]) + block.hidden @ W2[o].T
+            inner = along * block.B[o][:, np.newaxis] + W2[o][:, :-1] * block.slopes[:, np.newaxis]
+            slope[o] = inner @ block.W1.T + np.tensordot(block.R[o], V1[:-1], (1, 2)).transpose(0, 2, 1)
+        return SlopeCovariance(
+            np.einsum("onq,pnq->nop", value, value, optimize=True),
+            np.einsum("onq,pnqd->ndop", value, slope, optimize=True),
+            np.einsum("onqd,pnqd->ndop", slope, slope, optimize=True),
+        )
+
+    def covariance_of(self, J: Array) -> Array:
+        """Return J A^-1 J.T."""
+        roots = solve_triangular(self.factor, J.T, lower=True)
+        return roots.T @ roots
+
 
 def log_evidence(energy: float, prior_precision: Array, posterior: Posterior) -> float:
     """Return log p(y) for the energy at its minimum, but for the likelihood's constants; all precisions are above 0."""
@@ -127,19 +219,17 @@ def predictive_blocks(
     X is in the units of the weights, which are the posterior's mean. Shapes are (n, n_outputs) and (n, n_outputs,
     n_outputs).
     """
-    W1, b1, W2, b2 = weights
+    _, _, W2, b2 = weights
     n_rows = max(16, JACOBIAN_BYTES // (8 * posterior.row_size(len(b2))))
     for start in range(0, X.shape[0], n_rows):
         rows = slice(start, min(start + n_rows, X.shape[0]))
-        block = X[rows]
-        block = block if isinstance(block, np.ndarray) else block.toarray()
-        hidden = np.ones((len(block), len(b1) + 1))
-        np.add(block @ W1, b1, out=hidden[:, :-1])
-        activation.apply(hidden[:, :-1])
-        slopes = activation.slopes(hidden[:, :-1])
-        inputs = np.hstack([block, np.ones((len(block), 1))])
-        R = np.stack([slopes * w for w in W2.T])
-        yield rows, hidden[:, :-1] @ W2 + b2, posterior.covariance(inputs, hidden, R)
+        block = Derivatives.of(dense(X[rows]), weights, activation)
+        yield rows, block.hidden[:, :-1] @ W2 + b2, posterior.covariance(block.inputs, block.hidden, block.R)
+
+
+def dense(rows: Any) -> Array:
+    """Return some rows as an array."""
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
 def predictive_covariance(X: Any, weights: Weights, activation: Activation, posterior: Posterior) -> Array:

@@ -24,11 +24,12 @@ from scipy.special import stdtrit
 
 from .._typing import Array
 from ..model.activations import ACTIVATIONS
-from ..model.network import Weights
+from ..model.network import Shape, Weights
 from ..rows.predict import predict_raw
-from ..rows.scaling import Scaling
+from ..rows.scaling import Scaling, inverse_of
 from .mixture import mixture_moments
-from .posterior import Posterior, predictive_covariance
+from .posterior import Derivatives, Posterior, dense, predictive_covariance
+from .slopes import Members, SlopeMoments
 
 
 class FittedPosterior(NamedTuple):
@@ -63,6 +64,19 @@ class FittedPosterior(NamedTuple):
         spread = self.scaling.y_spread
         return predictive_covariance(rows, self.weights, activation, self.posterior) * np.outer(spread, spread)
 
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_moments` needs memory for with each row."""
+        return self.posterior.slope_row_size(shape)
+
+    def slope_moments(self, X: Any) -> Members:
+        """Return mean and covariance of the raw predictions and their slopes, all in the units of the data."""
+        x_spread, y_mean, y_spread = self.scaling.x_spread, self.scaling.y_mean, self.scaling.y_spread
+        rows = dense(self.scaling.rows(X)[slice(None)]).astype(np.float64, copy=False)
+        block = Derivatives.of(rows, self.weights, ACTIVATIONS[self.activation])
+        moments = SlopeMoments.of(block, self.weights, self.posterior.slope_covariance(block))
+        moments = moments.scaled(inverse_of(x_spread), y_spread)
+        return (moments._replace(Z=moments.Z + y_mean),)
+
     def mean(self, X: Any) -> Array:
         """Return the raw predictions in float64, shape (n_samples, n_outputs), in the units of the targets."""
         return predict_raw(X, self.scaling.fold_out(self.weights), ACTIVATIONS[self.activation])
@@ -77,6 +91,14 @@ class Mixture(NamedTuple):
     def degrees_of_freedom(self) -> float:
         """The fewest degrees of freedom of a member."""
         return min(member.degrees_of_freedom for member in self.members)
+
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_moments` needs memory for with each row."""
+        return max(member.slope_row_size(shape) for member in self.members)
+
+    def slope_moments(self, X: Any) -> Members:
+        """Return the moments of each member."""
+        return [moments for member in self.members for moments in member.slope_moments(X)]
 
     def covariance(self, X: Any) -> Array:
         """Return the mean of the members' covariances plus the covariance of their means."""
@@ -108,10 +130,14 @@ def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
     Z, shape (n_samples, n_outputs), are those at its mean, and the covariance, shape (n_samples, n_outputs, n_outputs),
     is theirs. `shift_invariant`: only differences of raw predictions have a meaning (softmax).
     """
+    Z = Z - Z.mean(axis=1, keepdims=True) if shift_invariant else Z
+    return Z * moderating(covariance, shift_invariant=shift_invariant).astype(Z.dtype)
+
+
+def moderating(covariance: Array, *, shift_invariant: bool) -> Array:
+    """Return by what raw predictions are multiplied to be moderated, shape (n_samples, n_outputs)."""
     if shift_invariant:
-        k = Z.shape[1]
+        k = covariance.shape[1]
         ahead = (k * np.eye(k) - 1.0) / (k - 1.0)  # of the mean of the others
         covariance = ahead @ covariance @ ahead
-        Z = Z - Z.mean(axis=1, keepdims=True)
-    variance = np.einsum("nkk->nk", covariance).astype(Z.dtype)
-    return Z / np.sqrt(1.0 + np.pi / 8.0 * variance)
+    return 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.einsum("nkk->nk", covariance))

@@ -47,6 +47,14 @@ class Loss(ABC):
     def curvature_factor(self, Z: Array) -> Array:
         """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
 
+    def link_slopes(self, Z: Array) -> Array:
+        """Return the derivatives of predictions by raw ones, shape (n_samples, n_outputs, n_outputs).
+
+        As the link is canonical, they are the curvature of the loss.
+        """
+        C = self.curvature_factor(Z)
+        return C @ C.transpose(0, 2, 1)
+
     def delta(self, Y: Array, Z: Array) -> Array:
         """Overwrite raw predictions by the derivative of the loss by them and return it."""
         delta = self.inverse_link(Z)

@@ -155,6 +155,14 @@ def forward(X1: Any, weights: AugmentedWeights, activation: Activation, passes: 
     return Z2
 
 
+def input_slopes(slopes: Array, W1: Array, W2: Array) -> Array:
+    """Return dz_o / dx_f = sum_j W2_jo g'(Z1_j) W1_fj of n rows, shape (n, k, d).
+
+    `slopes` are g'(Z1), shape (n, h).
+    """
+    return (slopes[:, np.newaxis] * W2.T) @ W1.T
+
+
 def backward(
     X1: Any, weights: AugmentedWeights, activation: Activation, passes: Passes, D2: Array, gradient: AugmentedWeights
 ) -> None:
