@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sk2layer
-from sk2layer import callbacks, model_selection, preprocessing
+from sk2layer import callbacks, export, model_selection, preprocessing
 
 PACKAGE, TESTS = Path(sk2layer.__file__).parent, Path(__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -28,7 +28,7 @@ HOUSE = [
     {"estimator"},
     {"cluster"},
     {"classifier", "preprocessing", "regressor"},
-    {"__init__", "callbacks", "displays", "model_selection", "onnx", "pipeline"},
+    {"__init__", "callbacks", "displays", "export", "model_selection", "onnx", "pipeline"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 WITHOUT_DASK = {"solvers", "model", "rows", "objective", "evidence", "estimator"}
@@ -205,6 +205,7 @@ def test_public_names_are_those_of_the_contract():
     displays = {"LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"}
     assert displays == set(importlib.import_module("sk2layer.displays").__all__)
     assert callbacks.__all__ == ["Checkpoint"]
+    assert export.__all__ == ["to_code"]
     assert model_selection.__all__ == ["EvidenceSearch"]
     assert preprocessing.__all__ == ["PiecewiseLinearEncoder"]
     assert {"GradientDescent", "SGD", "Adam", "LBFGS", "Solver"} <= set(sk2layer.solvers.__all__)
