@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
-from .program import INPUT, Program
+from .program import Program
 from .python import check_name
 from .scalars import scalars
-from .writer import Writer, broken, head, identifiers
+from .writer import FORMS, Writer, broken, head, identifiers
 
 WORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int long register
@@ -18,56 +19,43 @@ exp expf tanh tanhf sqrt sqrtf fmax fmaxf fmin fminf isnan
 
 
 class C(Writer):
-    """Expressions of C in one of its floating types."""
+    """Expressions of C, in one of its floating types."""
 
-    def __init__(self, dtype: str) -> None:
-        super().__init__()
+    def __init__(self, program: Program, inputs: Sequence[str], dtype: str) -> None:
+        super().__init__(program, inputs)
         self.suffix = "f" if dtype == "float32" else ""
-        self.type = "float" if self.suffix else "double"
-        self.call = {name: f"{name}{self.suffix}({{}})" for name in ("exp", "tanh", "sqrt")}
+        calls = {"exp": "exp", "tanh": "tanh", "sqrt": "sqrt", "max": "fmax", "min": "fmin"}
+        called = {f"{name}(": f"{function}{self.suffix}(" for name, function in calls.items()}
+        numbers = {number: number + self.suffix for number in ("0.0", "1.0")}
+        self.forms = {**FORMS, "relu_slope": "({0} > 0.0 ? 1.0 : 0.0)"}
+        for old, new in (called | numbers).items():
+            self.forms = {kind: form.replace(old, new) for kind, form in self.forms.items()}
+        self.forms["missing"] = "(isnan({0}) ? {1} : {2})"
 
     def number(self, value: Any) -> str:
         """Write a number of the type."""
         return super().number(value) + self.suffix
 
-    def at_least(self, text: str, limit: str) -> str:
-        """Write the larger one."""
-        return f"fmax{self.suffix}({text}, {limit})"
-
-    def at_most(self, text: str, limit: str) -> str:
-        """Write the smaller one."""
-        return f"fmin{self.suffix}({text}, {limit})"
-
-    def largest(self, texts: Sequence[str]) -> str:
-        """Write the largest one, of two at a time."""
-        return texts[0] if len(texts) == 1 else self.at_least(self.largest(texts[:-1]), texts[-1])
-
-    def choose(self, condition: str, yes: str, no: str) -> str:
-        """Write a conditional expression."""
-        return f"({condition} ? {yes} : {no})"
-
-    def is_missing(self, text: str) -> str:
-        """Write whether an input is not a number."""
-        return f"isnan({text})"
+    def _top(self, operands: Sequence[str]) -> str:
+        return reduce(lambda left, right: self.say("larger", left, right), operands)
 
 
 def write_c(program: Program, *, name: str = "predict", dtype: str = "float64") -> str:
     """Return a function of one number for each column; it returns a number, or writes several to its last argument."""
     check_name(name, WORDS.split())
-    writer, (definitions, outputs) = C(dtype), scalars(program)
     arguments = identifiers(program.features, prefix="x_")  # no keyword, function or macro begins like this
-    writer.references = {f"{INPUT}_{i}": argument for i, argument in enumerate(arguments, start=1)}
+    writer, (definitions, outputs) = C(program, arguments, dtype), scalars(program)
+    kind = "float" if dtype == "float32" else "double"
     lines = []
     for definition in definitions:
         text = "\n".join(broken(writer.expression(definition)))
-        lines.append(f"    const {writer.type} {definition.name} = {text};")
-        writer.references[definition.name] = definition.name
+        lines.append(f"    const {kind} {definition.name} = {text};")
     values = [writer.references[output] for output in outputs]
-    parameters = [f"{writer.type} {argument}" for argument in arguments]
+    parameters = [f"{kind} {argument}" for argument in arguments]
     if len(values) == 1:
-        result, last = writer.type, [f"    return {values[0]};"]
+        result, last = kind, [f"    return {values[0]};"]
     else:
-        result, parameters = "void", [*parameters, f"{writer.type} values[{len(values)}]"]
+        result, parameters = "void", [*parameters, f"{kind} values[{len(values)}]"]
         last = [f"    values[{i}] = {value};" for i, value in enumerate(values)]
     include = ["#include <math.h>", ""] if re.search(r"[a-z]\(", "".join(lines)) else []
     return "\n".join([*include, head(f"{result} {name}", parameters, ""), "{", *lines, *last, "}", ""])

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from .program import INPUT, Program
+from .program import Program
 from .scalars import Definition, scalars
 from .writer import Writer
 
@@ -21,46 +21,31 @@ OPERANDS_IN_FULL = {"affine", "tanh", "relu", "sigmoid", "sqrt", "exp"}
 class Excel(Writer):
     """Expressions of Excel, in its English notation."""
 
-    call = {"exp": "EXP({})", "tanh": "TANH({})", "sqrt": "SQRT({})"}
+    forms = {
+        "times": "{0}*{1}",
+        "over": "{0}/{1}",
+        "larger": "MAX({0},{1})",
+        "smaller": "MIN({0},{1})",
+        "largest": "MAX({0})",
+        "missing": "IF(ISNUMBER({0}),{2},{1})",
+        "sigmoid": "1/(1+EXP(MIN(-{0},709)))",
+        "tanh": "TANH({0})",
+        "relu": "MAX({0},0)",
+        "sqrt": "SQRT({0})",
+        "exp": "EXP({0}-{1})",
+        "sigmoid_slope": "{0}*(1-{0})",
+        "tanh_slope": "1-{0}*{0}",
+        "relu_slope": "IF({0}>0,1,0)",
+        "identity_slope": "1",
+    }
 
     def number(self, value: Any) -> str:
         """Write a number; Excel reads 15 digits of it."""
         return super().number(value).upper()
 
-    def at_least(self, text: str, limit: str) -> str:
-        """Write the larger one."""
-        return f"MAX({text},{limit})"
-
-    def at_most(self, text: str, limit: str) -> str:
-        """Write the smaller one."""
-        return f"MIN({text},{limit})"
-
-    def largest(self, texts: Sequence[str]) -> str:
-        """Write the largest one."""
-        return f"MAX({','.join(texts)})"
-
-    def choose(self, condition: str, yes: str, no: str) -> str:
-        """Write a choice."""
-        return f"IF({condition},{yes},{no})"
-
-    def is_missing(self, text: str) -> str:
-        """Write whether a cell has no number."""
-        return f"NOT(ISNUMBER({text}))"
-
-    def times(self, left: str, right: str) -> str:
-        """Write a product."""
-        return f"{left}*{right}"
-
-    def over(self, left: str, right: str) -> str:
-        """Write a quotient."""
-        return f"{left}/{right}"
-
-    def _sigmoid(self, operands: Sequence[str], numbers: Any) -> str:
-        return f"1/(1+EXP(MIN(-{operands[0]},709)))"
-
     def expression(self, definition: Definition) -> str:
-        """Write a formula without the spaces around its signs."""
-        return re.sub(r" ([-+>]) ", r"\1", super().expression(definition))
+        """Write a formula, without spaces."""
+        return super().expression(definition).replace(" ", "")
 
 
 def write_excel(program: Program, *, cell: str = "A2") -> str:
@@ -70,10 +55,11 @@ def write_excel(program: Program, *, cell: str = "A2") -> str:
         raise ValueError(f'cell must be the first input of the first row, such as "A2". Got {cell!r}.')
     first, row = _number(match[1]), match[2]
     definitions, outputs = scalars(program)
-    cells = {f"{INPUT}_{i}": f"{_letters(first + i - 1)}{row}" for i in range(1, len(program.features) + 1)}
+    cells = [f"{_letters(first + i)}{row}" for i in range(len(program.features))]
     named = dict(zip(outputs, program.labels, strict=True))
     after = first + len(program.features)
-    found = _whole(definitions, outputs, cells) or _block(definitions, outputs, cells, after, row)
+    found = _whole(definitions, outputs, Excel(program, cells))
+    found = found or _block(definitions, outputs, Excel(program, cells), after, row)
     if after + len(found) > MOST_COLUMNS + 1 or any(len(formula) > MOST_CHARACTERS for formula in found.values()):
         raise ValueError(
             f"Excel has {MOST_COLUMNS} columns, and formulas of at most {MOST_CHARACTERS} characters. This network "
@@ -84,10 +70,8 @@ def write_excel(program: Program, *, cell: str = "A2") -> str:
     return header + "\n" + "\t".join(found.values()) + "\n"
 
 
-def _whole(definitions: Sequence[Definition], outputs: Sequence[str], cells: dict[str, str]) -> dict[str, str] | None:
+def _whole(definitions: Sequence[Definition], outputs: Sequence[str], writer: Excel) -> dict[str, str] | None:
     """Return one formula for each output, or None where it is too long."""
-    writer = Excel()
-    writer.references = dict(cells)
     formulas: dict[str, str] = {}
     for definition in definitions:
         formulas[definition.name] = "=" + writer.expression(definition)
@@ -98,7 +82,7 @@ def _whole(definitions: Sequence[Definition], outputs: Sequence[str], cells: dic
 
 
 def _block(
-    definitions: Sequence[Definition], outputs: Sequence[str], cells: dict[str, str], after: int, row: str
+    definitions: Sequence[Definition], outputs: Sequence[str], writer: Excel, after: int, row: str
 ) -> dict[str, str]:
     """Return a formula for each value, but for sums that have a function of theirs to be in."""
     uses = Counter(name for definition in definitions for name in definition.operands)
@@ -107,8 +91,7 @@ def _block(
         for definition in definitions
         if definition.kind in OPERANDS_IN_FULL and len(definition.operands) == 1 and uses[definition.operands[0]] == 1
     } - {*outputs}
-    writer, formulas = Excel(), dict[str, str]()
-    writer.references = dict(cells)
+    formulas: dict[str, str] = {}
     for definition in definitions:
         text = writer.expression(definition)
         if definition.name in inside and len(text) < MOST_CHARACTERS - 100:

@@ -1,11 +1,10 @@
 """How a program is written in LaTeX: one equation for each value."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
-from .program import INPUT, Program
-from .scalars import scalars
+from .program import Program
+from .scalars import Definition, scalars
 from .writer import Writer
 
 SPECIAL = {
@@ -23,9 +22,25 @@ SUMMANDS_IN_A_LINE = 4
 
 
 class LaTeX(Writer):
-    """Expressions in mathematical notation; nothing can overflow on paper."""
+    """Expressions in mathematical notation; nothing overflows on paper, and nothing is missing."""
 
-    call = {"exp": "e^{{{}}}", "tanh": r"\tanh({})", "sqrt": r"\sqrt{{{}}}"}
+    forms = {
+        "times": r"{0} \, {1}",
+        "over": r"\frac{{{0}}}{{{1}}}",
+        "larger": r"\max({0}, {1})",
+        "smaller": r"\min({0}, {1})",
+        "largest": r"\max({0})",
+        "missing": "{2}",
+        "sigmoid": r"\frac{{1}}{{1 + e^{{-{0}}}}}",
+        "tanh": r"\tanh({0})",
+        "relu": r"\max({0}, 0)",
+        "sqrt": r"\sqrt{{{0}}}",
+        "exp": "e^{{{0} - {1}}}",
+        "sigmoid_slope": r"{0} \, (1 - {0})",
+        "tanh_slope": r"1 - {0} \, {0}",
+        "relu_slope": "[{0} > 0]",
+        "identity_slope": "1",
+    }
 
     def number(self, value: Any) -> str:
         """Write a number, with a power of ten where it is very large or small."""
@@ -33,46 +48,18 @@ class LaTeX(Writer):
         digits = digits.removesuffix(".0")
         return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
 
-    def at_least(self, text: str, limit: str) -> str:
-        """Write the larger one."""
-        return rf"\max({text}, {limit})"
-
-    def at_most(self, text: str, limit: str) -> str:
-        """Write the smaller one."""
-        return rf"\min({text}, {limit})"
-
-    def largest(self, texts: Sequence[str]) -> str:
-        """Write the largest one."""
-        return rf"\max({', '.join(texts)})"
-
-    def times(self, left: str, right: str) -> str:
-        """Write a product."""
-        return rf"{left} \, {right}"
-
-    def over(self, left: str, right: str) -> str:
-        """Write a fraction."""
-        left, right = (text[1:-1] if text.startswith("(") else text for text in (left, right))
-        return rf"\frac{{{left}}}{{{right}}}"
-
-    def _relu_slope(self, operands: Sequence[str], numbers: Any) -> str:
-        return f"[{operands[0]} > 0]"
-
-    def _ramp(self, operands: Sequence[str], numbers: Sequence[float]) -> str:
-        left, width, low, high, _ = numbers
-        return self._clipped(operands[0], left, width, low, high)
+    def expression(self, definition: Definition) -> str:
+        """Write the right side of an equation."""
+        text = super().expression(definition)
+        self.references[definition.name] = _symbol(definition.name)
+        return text
 
 
 def write_latex(program: Program) -> str:
     """Return an align* environment."""
-    writer, (definitions, outputs) = LaTeX(), scalars(program)
-    writer.references = {
-        f"{INPUT}_{i}": rf"\mathrm{{{_escaped(name)}}}" for i, name in enumerate(program.features, start=1)
-    }
-    lines = []
-    for definition in definitions:
-        symbol = _symbol(definition.name)
-        writer.references[definition.name] = symbol
-        lines.append(f"{symbol} &= " + _in_lines(writer.expression(definition)))
+    inputs = [rf"\mathrm{{{_escaped(name)}}}" for name in program.features]
+    writer, (definitions, outputs) = LaTeX(program, inputs), scalars(program)
+    lines = [f"{_symbol(one.name)} &= {_in_lines(writer.expression(one))}" for one in definitions]
     for output, label in zip(outputs, program.labels, strict=True):
         lines.append(rf"\mathrm{{{_escaped(label)}}} &= {writer.references[output]}")
     return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n"

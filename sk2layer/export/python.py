@@ -9,7 +9,7 @@ import numpy as np
 
 from .program import INPUT, Program
 from .scalars import scalars
-from .writer import Writer, broken, head, identifiers
+from .writer import FORMS, Writer, broken, head, identifiers
 
 RESERVED = {*keyword.kwlist, *keyword.softkwlist, "exp", "tanh", "sqrt", "max", "min"}
 
@@ -23,21 +23,19 @@ def check_name(name: Any, reserved: Any = ()) -> None:
 class Python(Writer):
     """Expressions of Python, whose exp raises an error where others return infinity."""
 
-    steepest = 709.0
+    forms = {**FORMS, "sigmoid": "(0.0 if {0} < -709.0 else 1.0 / (1.0 + exp(-{0})))"}
 
 
 def write_python(program: Program, *, name: str = "predict") -> str:
     """Return a function of one number for each column, which returns a number, or a tuple of several."""
     check_name(name, RESERVED)
-    writer, (definitions, outputs) = Python(), scalars(program)
     arguments = identifiers(program.features, reserved={*RESERVED, name})
-    writer.references = {f"{INPUT}_{i}": argument for i, argument in enumerate(arguments, start=1)}
+    writer, (definitions, outputs) = Python(program, arguments), scalars(program)
     lines = []
     for definition in definitions:
         text = broken(writer.expression(definition))
         brackets = ("(", ")") if len(text) > 1 else ("", "")
         lines.append(f"    {definition.name} = " + "\n".join(text).join(brackets))
-        writer.references[definition.name] = definition.name
     body = "\n".join(lines)
     used = [function for function in ("exp", "sqrt", "tanh") if f"{function}(" in body]
     imports = [f"from math import {', '.join(used)}", "", ""] if used else []

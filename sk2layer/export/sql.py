@@ -1,11 +1,11 @@
 """How a program is written in SQL: a query in stages, each of which computes what the next ones need, once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .program import INPUT, Program
 from .scalars import Definition, scalars
-from .writer import Writer
+from .writer import FORMS, Writer
 
 MOST_COLUMNS = 1600
 """That a stage may have: PostgreSQL allows 1664, SQLite 2000."""
@@ -15,14 +15,11 @@ class SQLite(Writer):
     """Expressions of SQLite, from version 3.35 on."""
 
     real = "REAL"
-
-    def choose(self, condition: str, yes: str, no: str) -> str:
-        """Write a CASE."""
-        return f"CASE WHEN {condition} THEN {yes} ELSE {no} END"
-
-    def is_missing(self, text: str) -> str:
-        """Write whether an input is NULL."""
-        return f"{text} IS NULL"
+    forms = {
+        **FORMS,
+        "missing": "CASE WHEN {0} IS NULL THEN {1} ELSE {2} END",
+        "relu_slope": "CASE WHEN {0} > 0.0 THEN 1.0 ELSE 0.0 END",
+    }
 
     def column(self, name: str, saturates: bool) -> str:
         """Write a column of the table, as a floating number."""
@@ -30,25 +27,21 @@ class SQLite(Writer):
 
 
 class PostgreSQL(SQLite):
-    """Expressions of PostgreSQL, from version 12 on; it raises an error where a number overflows or underflows.
+    """Expressions of PostgreSQL, from version 12 on.
 
-    LEAST and GREATEST pass over NULL.
+    It raises an error where a number overflows or underflows, and its LEAST and GREATEST pass over NULL.
     """
 
-    real, steepest = "double precision", 300.0
-    call = {**Writer.call, "exp": "exp(CASE WHEN {0} < -300.0 THEN -300.0 ELSE {0} END)"}
-
-    def at_least(self, text: str, limit: str) -> str:
-        """Write the larger one, NULL of NULL."""
-        return self.choose(f"{text} < {limit}", limit, text)
-
-    def at_most(self, text: str, limit: str) -> str:
-        """Write the smaller one, NULL of NULL."""
-        return self.choose(f"{text} > {limit}", limit, text)
-
-    def largest(self, texts: Sequence[str]) -> str:
-        """Write the largest one; where one is NULL all are."""
-        return f"GREATEST({', '.join(texts)})"
+    real = "double precision"
+    forms = {
+        **SQLite.forms,
+        "larger": "GREATEST({0}, {1})",
+        "smaller": "LEAST({0}, {1})",
+        "largest": "GREATEST({0})",
+        "sigmoid": "CASE WHEN {0} < -300.0 THEN 0.0 WHEN {0} > 300.0 THEN 1.0 ELSE 1.0 / (1.0 + exp(-{0})) END",
+        "relu": "CASE WHEN {0} < 0.0 THEN 0.0 ELSE {0} END",
+        "exp": "CASE WHEN {0} - {1} < -300.0 THEN 0.0 ELSE exp({0} - {1}) END",
+    }
 
     def column(self, name: str, saturates: bool) -> str:
         """Write a column, NULL for NaN, with what would overflow or underflow held where it is without effect."""
@@ -56,8 +49,8 @@ class PostgreSQL(SQLite):
         large = f"WHEN abs({x}) > 1e150 THEN sign({x}) * 1e150 " if saturates else ""
         return f"CASE WHEN {x} = 'NaN' THEN NULL WHEN abs({x}) < 1e-150 THEN 0.0 {large}ELSE {x} END"
 
-    def _affine(self, operands: Sequence[str], numbers: Sequence[float]) -> str:
-        text = super()._affine(operands, numbers)
+    def _affine(self, operands: Sequence[str], *numbers: float) -> str:
+        text = super()._affine(operands, *numbers)
         return text if operands else f"CAST({text} AS {self.real})"
 
 
@@ -68,26 +61,25 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-DIALECTS: dict[str, Callable[[], SQLite]] = {"sqlite": SQLite, "postgresql": PostgreSQL}
+DIALECTS: dict[str, type[SQLite]] = {"sqlite": SQLite, "postgresql": PostgreSQL}
 
 
 def write_sql(program: Program, *, dialect: str = "sqlite", table: Any = "data", keep: Sequence[str] = ()) -> str:
     """Return a query that selects the columns to keep, and the outputs."""
     if dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {sorted(DIALECTS)}. Got {dialect!r}.")
-    writer = DIALECTS[dialect]()
+    inputs = [f"{INPUT}_{i}" for i in range(1, len(program.features) + 1)]
+    writer = DIALECTS[dialect](program, inputs)
     keep = [keep] if isinstance(keep, str) else [*keep]
     _check_columns(program, keep)
     definitions, outputs = scalars(program)
     kept = [f"k_{i}" for i in range(1, len(keep) + 1)]
-    inputs = {f"{INPUT}_{i}": name for i, name in enumerate(program.features, start=1)}
-    columns = [f"{writer.column(name, program.saturates)} AS {x}" for x, name in inputs.items()]
+    named = zip(program.features, inputs, strict=True)
+    columns = [f"{writer.column(name, program.saturates)} AS {x}" for name, x in named]
     columns += [f"t.{quoted(name)} AS {k}" for k, name in zip(kept, keep, strict=True)]
     names = [table] if isinstance(table, str) else [*table]
     stage = "step" if names[-1].lower().startswith("stage") else "stage"
     stages = [_stage(f"{stage}_0", columns, ".".join(map(quoted, names)) + " AS t")]
-    for definition in definitions:
-        writer.references.update({name: name for name in (definition.name, *definition.operands)})
     levels = _levels(definitions)
     alive = [*inputs]
     for number, level in enumerate(levels, start=1):

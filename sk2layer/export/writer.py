@@ -6,67 +6,66 @@ from typing import Any
 
 import numpy as np
 
+from .program import INPUT, Program
 from .scalars import Definition
 
 WIDTH = 110
 """Of a line of code, where it can be broken."""
 
+FORMS = {
+    "times": "{0} * {1}",
+    "over": "{0} / {1}",
+    "larger": "max({0}, {1})",
+    "smaller": "min({0}, {1})",
+    "largest": "max({0})",
+    "missing": "({1} if {0} != {0} else {2})",
+    "sigmoid": "1.0 / (1.0 + exp(-{0}))",
+    "tanh": "tanh({0})",
+    "relu": "max({0}, 0.0)",
+    "sqrt": "sqrt({0})",
+    "exp": "exp({0} - {1})",
+    "sigmoid_slope": "{0} * (1.0 - {0})",
+    "tanh_slope": "1.0 - {0} * {0}",
+    "relu_slope": "(1.0 if {0} > 0.0 else 0.0)",
+    "identity_slope": "1.0",
+}
+"""What a language says for each kind of expression, and for its parts, with operands in braces."""
+
 
 class Writer:
-    """Expressions in infix notation; a language derives its own, and says how functions and choices are written.
+    """Expressions in infix notation; a language derives its own, with the forms that it has of its own.
 
     Attributes
     ----------
+    forms : dict
+        As `FORMS`. Operands are numbers, names, calls or in parentheses.
     references : dict
         How the value of a definition is referred to.
-    steepest : float
-        The negative of where a sigmoid counts as 0, where languages raise errors in place of infinity.
     """
 
-    call = {"exp": "exp({})", "tanh": "tanh({})", "sqrt": "sqrt({})"}
-    steepest = np.inf
+    forms = FORMS
 
-    def __init__(self) -> None:
-        self.references: dict[str, str] = {}
+    def __init__(self, program: Program, inputs: Iterable[str]) -> None:
+        names = (f"{INPUT}_{i}" for i in range(1, len(program.features) + 1))
+        self.references = dict(zip(names, inputs, strict=True))
+
+    def say(self, form: str, *texts: str) -> str:
+        """Write one of the forms."""
+        return self.forms[form].format(*texts)
 
     def number(self, value: Any) -> str:
         """Write a number with all its digits: those that no other number has."""
         return str(value) if isinstance(value, np.float32) else repr(float(value))
 
-    def at_least(self, text: str, limit: str) -> str:
-        """Write the larger one of an expression and a number."""
-        return f"max({text}, {limit})"
-
-    def at_most(self, text: str, limit: str) -> str:
-        """Write the smaller one of an expression and a number."""
-        return f"min({text}, {limit})"
-
-    def largest(self, texts: Sequence[str]) -> str:
-        """Write the largest of some values."""
-        return f"max({', '.join(texts)})" if len(texts) > 1 else texts[0]
-
-    def choose(self, condition: str, yes: str, no: str) -> str:
-        """Write one of two expressions."""
-        return f"({yes} if {condition} else {no})"
-
-    def is_missing(self, text: str) -> str:
-        """Write whether an input has no value."""
-        return f"{text} != {text}"
-
-    def times(self, left: str, right: str) -> str:
-        """Write a product."""
-        return f"{left} * {right}"
-
-    def over(self, left: str, right: str) -> str:
-        """Write a quotient of two expressions in parentheses, or without operators."""
-        return f"{left} / {right}"
-
     def expression(self, definition: Definition) -> str:
-        """Write what a value is computed by."""
+        """Write what a value is computed by, and let its name refer to it."""
         operands = [self.references[name] for name in definition.operands]
-        return str(getattr(self, f"_{definition.kind}")(operands, definition.numbers))
+        self.references[definition.name] = definition.name
+        if definition.kind in self.forms:
+            return self.say(definition.kind, *operands)
+        return str(getattr(self, f"_{definition.kind}")(operands, *definition.numbers))
 
-    def _affine(self, operands: Sequence[str], numbers: Sequence[float]) -> str:
+    def _affine(self, operands: Sequence[str], *numbers: float) -> str:
         *weights, constant = numbers
         terms = [(bool(w < 0.0), self._term(abs(w), x)) for w, x in zip(weights, operands, strict=True)]
         if constant or not terms:
@@ -75,71 +74,37 @@ class Writer:
         return "".join(["-" * negative + first, *(f" {'-' if minus else '+'} {term}" for minus, term in rest)])
 
     def _term(self, weight: float, text: str) -> str:
-        return text if weight == 1.0 else self.times(self.number(weight), text)
+        return text if weight == 1.0 else self.say("times", self.number(weight), text)
 
-    def _scale(self, operands: Sequence[str], numbers: Sequence[float]) -> str:
-        (x,), (center, factor, shift) = operands, numbers
-        centered = x if center == 0.0 else f"({x} {'+' if center < 0.0 else '-'} {self.number(abs(center))})"
-        scaled = centered if factor == 1.0 else self.times(centered, self.number(factor))
+    def _from(self, text: str, center: float) -> str:
+        """Write a difference; nothing is taken off where the center is 0."""
+        return f"({text} {'+' if center < 0.0 else '-'} {self.number(abs(center))})" if center else text
+
+    def _scale(self, operands: Sequence[str], center: float, factor: float, shift: float) -> str:
+        centered = self._from(operands[0], center)
+        scaled = centered if factor == 1.0 else self.say("times", centered, self.number(factor))
         return f"{scaled} {'-' if shift < 0.0 else '+'} {self.number(abs(shift))}" if shift else scaled
 
-    def _ramp(self, operands: Sequence[str], numbers: Sequence[float]) -> str:
-        (x,), (left, width, low, high, missing) = operands, numbers
-        return self.choose(self.is_missing(x), self.number(missing), self._clipped(x, left, width, low, high))
+    def _ramp(self, operands: Sequence[str], left: float, width: float, low: float, high: float, missing: float) -> str:
+        ramp = self.say("over", self._from(operands[0], left), self.number(width))
+        ramp = self.say("larger", ramp, self.number(low)) if np.isfinite(low) else ramp
+        ramp = self.say("smaller", ramp, self.number(high)) if np.isfinite(high) else ramp
+        return self.say("missing", operands[0], self.number(missing), ramp if low < high else self.number(low))
 
-    def _clipped(self, x: str, left: float, width: float, low: float, high: float) -> str:
-        if low == high:
-            return self.number(low)
-        ramp = self.over(f"({x} {'+' if left < 0.0 else '-'} {self.number(abs(left))})", self.number(width))
-        ramp = self.at_least(ramp, self.number(low)) if np.isfinite(low) else ramp
-        return self.at_most(ramp, self.number(high)) if np.isfinite(high) else ramp
+    def _squares(self, operands: Sequence[str], constant: float) -> str:
+        return " + ".join([self.number(constant)] * bool(constant) + [self.say("times", q, q) for q in operands])
 
-    def _sigmoid(self, operands: Sequence[str], numbers: Any) -> str:
-        one, (z,) = self.number(1.0), operands
-        text = self.over(one, f"({one} + {self.call['exp'].format('-' + z)})")
-        if np.isinf(self.steepest):
-            return text
-        return self.choose(f"{z} < {self.number(-self.steepest)}", self.number(0.0), text)
+    def _product(self, operands: Sequence[str]) -> str:
+        return self.say("times", *operands)
 
-    def _tanh(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.call["tanh"].format(*operands)
+    def _ratio(self, operands: Sequence[str]) -> str:
+        return self.say("over", *operands)
 
-    def _sqrt(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.call["sqrt"].format(*operands)
+    def _top(self, operands: Sequence[str]) -> str:
+        return self.say("largest", ", ".join(operands))
 
-    def _relu(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.at_least(operands[0], self.number(0.0))
-
-    def _sigmoid_slope(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.times(operands[0], f"({self.number(1.0)} - {operands[0]})")
-
-    def _tanh_slope(self, operands: Sequence[str], numbers: Any) -> str:
-        return f"{self.number(1.0)} - {self.times(operands[0], operands[0])}"
-
-    def _relu_slope(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.choose(f"{operands[0]} > {self.number(0.0)}", self.number(1.0), self.number(0.0))
-
-    def _identity_slope(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.number(1.0)
-
-    def _product(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.times(*operands)
-
-    def _squares(self, operands: Sequence[str], numbers: Sequence[float]) -> str:
-        squares = [self.times(q, q) for q in operands]
-        return " + ".join([*(self.number(c) for c in numbers if c), *squares])
-
-    def _ratio(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.over(*operands)
-
-    def _top(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.largest(operands)
-
-    def _exp(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.call["exp"].format(" - ".join(operands))
-
-    def _share(self, operands: Sequence[str], numbers: Any) -> str:
-        return self.over(operands[0], f"({' + '.join(operands[1:])})")
+    def _share(self, operands: Sequence[str]) -> str:
+        return self.say("over", operands[0], f"({' + '.join(operands[1:])})")
 
 
 def broken(text: str, indent: int = 8) -> list[str]:
