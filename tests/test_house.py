@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sk2layer
-from sk2layer import callbacks, inspection, model_selection, preprocessing
+from sk2layer import callbacks, export, inspection, model_selection, preprocessing
 
 PACKAGE, TESTS = Path(sk2layer.__file__).parent, Path(__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -28,7 +28,7 @@ HOUSE = [
     {"estimator"},
     {"cluster"},
     {"classifier", "inspection", "preprocessing", "regressor"},
-    {"__init__", "callbacks", "displays", "model_selection", "onnx", "pipeline"},
+    {"__init__", "callbacks", "displays", "export", "model_selection", "onnx", "pipeline"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 WITHOUT_DASK = {"solvers", "model", "rows", "objective", "evidence", "estimator"}
@@ -230,6 +230,7 @@ def test_public_names_are_those_of_the_contract():
     displays = {"AverageSlopes", "LossCurve", "Network", "PartialDependenceBand", "PredictionInterval", "Relevance"}
     assert {f"{name}Display" for name in displays} == set(importlib.import_module("sk2layer.displays").__all__)
     assert callbacks.__all__ == ["Checkpoint"]
+    assert export.__all__ == ["to_code"]
     assert model_selection.__all__ == ["EvidenceSearch"]
     assert inspection.__all__ == ["average_slopes", "drop_inputs", "leverage", "partial_dependence"]
     assert preprocessing.__all__ == ["PiecewiseLinearEncoder"]
