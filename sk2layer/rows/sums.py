@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._typing import Array, RowNumbers
-from ..model.network import Passes, Shape, Workspace
+from ..model.network import Memory, Passes, Shape, Workspace
 from .inputs import as_rows
 from .threads import PASS_OPERATIONS, ThreadMap
 
@@ -177,8 +177,9 @@ class ThreadedSums:
         operations = n_samples * shape.n_parameters
         n_ranges = min(max(operations // RANGE_OPERATIONS, 1), MAX_RANGES)
         bounds = [n_samples * i // n_ranges for i in range(n_ranges + 1)]
-        self._ranges = [(slice(i, j), Workspace(shape, self.dtype)) for i, j in itertools.pairwise(bounds)]
-        self._work = Workspace(shape, self.dtype)  # for rows that are asked for
+        memory = Memory()
+        self._ranges = [(slice(i, j), Workspace(shape, self.dtype, memory)) for i, j in itertools.pairwise(bounds)]
+        self._work = Workspace(shape, self.dtype, memory)  # for rows that are asked for
         self._map = ThreadMap(min(n_threads, n_ranges))
         self._quick_map = self._map if operations >= PASS_OPERATIONS else ThreadMap(1)
 
@@ -215,7 +216,7 @@ class ThreadedSums:
             X1, Y, weight = chunk.X1, chunk.Y, chunk.weight
             for first in range(0, stop - start, size):
                 part = slice(first, min(first + size, stop - start))
-                batch_weight = None if weight is None else weight[part, np.newaxis]
+                batch_weight = None if weight is None else weight[part]
                 yield X1[part], Y[part], batch_weight, self._work.passes(part.stop - first)
 
 
