@@ -23,7 +23,7 @@ from .curvature import curvature_sum
 from .kronecker import InputMoments, KroneckerSum, input_moments, kronecker_sum
 from .products import CurvatureSum
 
-MOST_BATCH_BLOCKS = 4
+MOST_BATCH_BLOCKS = 2
 """Blocks that a mini-batch may be as large as, to be gathered and passed over at once."""
 
 

@@ -17,11 +17,9 @@ from ..model.network import Memory, Passes, Shape, Workspace
 from .inputs import as_rows
 from .threads import PASS_OPERATIONS, ThreadMap
 
-BLOCK_BYTES = 2**19
-"""Of the temporaries of a block, so that they stay within a second-level cache."""
-
-CALL_ROWS = ((2560, 2**21), (256, 2**22))
-"""So many rows a block has in any case, to make calls that threads can share, as long as it is within these sizes."""
+BLOCK_BYTES = 2**22
+"""Of the temporaries of a block. They stay within a core's share of the last-level cache, and calls on them are long:
+threads wait for the interpreter's lock between calls, and with a quarter of it two of them gain half as much."""
 
 LEAST_ROWS = 64
 """Of a block: with fewer, the calls cost more than the work."""
@@ -224,6 +222,5 @@ def block_rows(shape: Shape, itemsize: int, *, dense: bool) -> int:
     """Return how many rows a block of a pass forward and backward has."""
     d, h, k = shape
     if dense:
-        row_bytes = itemsize * (d + 2 * h + 2 * k)
-        return max(LEAST_ROWS, BLOCK_BYTES // row_bytes, *(min(rows, size // row_bytes) for rows, size in CALL_ROWS))
+        return max(LEAST_ROWS, BLOCK_BYTES // (itemsize * (d + 2 * h + 2 * k)))
     return max(LEAST_ROWS, SPARSE_BLOCK_BYTES // (itemsize * 2 * (h + k)))
