@@ -95,7 +95,8 @@ def _integers(rows: Any) -> Any:
     if issparse(rows):
         return csr_array((_integers(rows.data), rows.indices, rows.indptr), shape=rows.shape)
     bits = np.add(rows, 0.0, dtype=np.float64).view(np.uint64)  # + 0.0 makes 0.0 of -0.0
-    return bits ^ (bits >> np.uint64(32))
+    upper = bits >> np.uint64(32)
+    return np.bitwise_xor(bits, upper, out=upper)
 
 
 def _mixed(numbers: Hashes) -> Hashes:
