@@ -21,7 +21,7 @@ from .moments import rows_at_a_time
 
 SAMPLE_SIZE = 256
 
-HASHED_BYTES = 2**20
+HASHED_BYTES = 2**19
 """What is hashed at a time."""
 
 Hashes = NDArray[np.uint64]
