@@ -40,7 +40,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, name: str = "X", ensure_m
 
 
 def _is_plain(estimator: Any, X: Any) -> bool:
-    """Return whether X is as `check_rows` would return it, seen at a tenth of its cost: that of one row's prediction."""
+    """Return whether X is as `check_rows` would return it, at a tenth of its cost, for predictions of few rows."""
     if type(X) is not np.ndarray or X.dtype.type not in (np.float64, np.float32) or not X.dtype.isnative:
         return False
     if X.ndim != 2 or not len(X) or X.shape[1] != estimator.n_features_in_:
