@@ -16,6 +16,7 @@ from ..model.network import Shape, Weights, pack
 from ..rows.predict import Predict, predict_in_threads, predict_raw
 from ..rows.scaling import RunningScaling
 from ..rows.seen_rows import SeenRows
+from ..rows.threads import PASS_OPERATIONS, one_blas_thread, thread_budget
 from ..solvers import Solver
 from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
 from .callback_support import CallbackSupportMixin, without_callbacks
@@ -122,7 +123,10 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
-        return self._known_posterior().covariance(check_rows(self, X, reset=False))
+        posterior, X = self._known_posterior(), check_rows(self, X, reset=False)
+        n_threads = thread_budget(self.n_jobs) if X.shape[0] * self.coefs_[0].size >= PASS_OPERATIONS else 1
+        with one_blas_thread():
+            return posterior.covariance(X, n_threads)
 
     def _of_slopes(self, X: Any, reduce: Callable[[Members], tuple[Array, ...]]) -> list[Array]:
         """Return what `reduce` makes of the posterior's moments of slopes, in the floating type of the weights."""
