@@ -11,7 +11,7 @@ from .._typing import Array
 from ..classifier import TwoLayerClassifier
 from ..regressor import TwoLayerRegressor
 from .c import write_c
-from .columns import columns_of
+from .columns import columns_of, steps_of
 from .excel import write_excel
 from .latex import write_latex
 from .network import check_variance, deviations, members_of, plain_mean, standardized_mean
@@ -118,7 +118,7 @@ def to_code(
     }
     """
     write = _writer(language, options)
-    *before, (_, model) = getattr(estimator, "steps", [("network", estimator)])
+    *before, (_, model) = steps_of([("network", estimator)])
     if not isinstance(model, TwoLayerRegressor | TwoLayerClassifier):
         raise TypeError(f"estimator must be a network of sk2layer, or end in one. Got {estimator!r}.")
     check_is_fitted(model)
@@ -129,7 +129,7 @@ def to_code(
     else:
         dtype = "float64"
     number = _in_type(dtype, digits)
-    names = _names(feature_names, next(step for _, step in [*before, ("", model)] if step not in (None, "passthrough")))
+    names = _names(feature_names, [*(step for _, step in before), model][0])
     build, x = Builder(dtype), INPUT
     for append in columns:
         x = append(build, x)

@@ -53,7 +53,7 @@ BEFORE = {
     "from 0 to 1": (MinMaxScaler((-1.0, 3.0)),),
     "robust": (RobustScaler(),),
     "by the largest": (MaxAbsScaler(),),
-    "partly": (StandardScaler(with_mean=False), "passthrough", StandardScaler(with_std=False)),
+    "partly": (StandardScaler(with_mean=False), "passthrough", make_pipeline(StandardScaler(with_std=False), None)),
     "ramps": (PiecewiseLinearEncoder(3),),
     "ramps with gaps": (PiecewiseLinearEncoder(3),),
     "ramps that go on": (StandardScaler(), PiecewiseLinearEncoder(2, extrapolation="linear")),
@@ -321,6 +321,9 @@ HOSTILE = [
     "a-b",
     "=cmd|' /C calc'!A0",
     "tab\there",
+    "h",
+    "h!",
+    "h?",
 ]
 WITH_A_SPACE = [f"{name} " for name in HOSTILE]  # SQL has no empty names
 CLASSES = ['\'\'\'"""\n"; --', "*/ ??/ \\", "=1+1"]
@@ -428,6 +431,7 @@ SAYS = [
     (MODEL, {"language": "c", "dtype": "float16"}, ValueError, 'dtype must be "float64" or "float32"'),
     (MODEL, {"language": "sql", "dialect": "oracle"}, ValueError, "dialect must be one of"),
     (MODEL, {"language": "sql", "table": ""}, ValueError, "no names that are empty"),
+    (MODEL, {"language": "sql", "table": ()}, ValueError, "no names that are empty"),
     (MODEL, {"language": "sql", "feature_names": ["a", "a", "b", "c"]}, ValueError, "must differ"),
     (MODEL, {"language": "sql", "keep": "prediction"}, ValueError, "must differ"),
     (MODEL, {"language": "sql", "feature_names": ["a", "b\0", "c", "d"]}, ValueError, "zero character"),
@@ -435,6 +439,7 @@ SAYS = [
     (MODEL, {"language": "python", "name": "def"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "c", "name": "double"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "numpy", "name": "a; b"}, ValueError, "name must be an identifier"),
+    (MODEL, {"language": "numpy", "name": "Z_1"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "c", "feature_names": ["a"]}, ValueError, "feature_names must be 4 strings"),
     (MODEL, {"language": "c", "digits": 0}, ValueError, "digits must be"),
     (MODEL, {"language": "c", "return_std": True}, ValueError, "needs a fit by evidence"),
