@@ -389,6 +389,15 @@ def test_hostile_names_in_latex():
     languages.parse_latex(code)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_what_is_not_a_number_stays_so(activation, tmp_path):
+    rows, case = np.full((1, 4), np.nan), f"{activation} by a number"
+    assert np.isnan(languages.run_python(exported(case, "python"), rows)).all()
+    assert np.isnan(languages.run_numpy(exported(case, "numpy"), rows)).all()
+    if languages.COMPILER:
+        assert np.isnan(languages.run_c(exported(case, "c"), rows, tmp_path, n_outputs=1)).all()
+
+
 def null_where_an_input_is_null(run):
     rows = X[:3].copy()
     rows[1, 0] = np.nan
@@ -436,6 +445,7 @@ SAYS = [
     (MODEL, {"language": "sql", "keep": "prediction"}, ValueError, "must differ"),
     (MODEL, {"language": "sql", "feature_names": ["a", "b\0", "c", "d"]}, ValueError, "zero character"),
     (MODEL, {"language": "excel", "cell": "1A"}, ValueError, "cell must be"),
+    (MODEL, {"language": "excel", "cell": "XFC2"}, ValueError, "Excel has 16384 columns"),
     (MODEL, {"language": "python", "name": "def"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "c", "name": "double"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "numpy", "name": "a; b"}, ValueError, "name must be an identifier"),
