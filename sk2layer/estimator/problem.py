@@ -87,9 +87,11 @@ class FitSettings(NamedTuple):
 
     def of_starts(self, n_starts: int) -> list["FitSettings"]:
         """Report that the fit begins, and return the settings of each start."""
-        if self.reporter is None:
-            return [self] * n_starts
-        return [self._replace(reporter=reporter) for reporter in self.reporter.begin(n_starts, self.max_iter)]
+        reporters = [None] * n_starts if self.reporter is None else self.reporter.begin(n_starts, self.max_iter)
+        if n_starts == 1:
+            return [self._replace(reporter=reporters[0])]
+        titles = (f"{self.title}, start {number} of {n_starts}," for number in range(1, n_starts + 1))
+        return [self._replace(reporter=its, title=title) for its, title in zip(reporters, titles, strict=True)]
 
     def key(self) -> tuple[Any, ...]:
         """Return what must not change if a fit is to go on exactly."""

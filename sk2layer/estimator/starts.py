@@ -77,7 +77,7 @@ def run_starts(problem: Problem, all_settings: list[FitSettings], start: Weights
 def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
     """Continue a fit where it stopped, as if it had not."""
     monitor = copy.deepcopy(state.monitor)
-    monitor.print_every, monitor.stopped = settings.print_every, False
+    monitor.print_every, monitor.title, monitor.stopped = settings.print_every, settings.title, False
     left = max(monitor.begun + settings.max_iter - len(monitor.loss_curve), 0)
     (settings,) = settings._replace(max_iter=0 if monitor.out_of_patience else left).of_starts(1)
     return run(Start(problem, settings, state.theta, monitor, state.solver_state, state.run_seed, state.seed))
