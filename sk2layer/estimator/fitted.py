@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -85,7 +86,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         `seen` is what batches that follow need to know of the rows of a fit, if they may.
         """
         monitor, weights = outcome.monitor, outcome.weights(problem.shape)
-        W1, b1, W2, b2 = (array.astype(problem.weights_dtype) for array in problem.scaling.fold_out(weights))
+        W1, b1, W2, b2 = _in_range(problem.scaling.fold_out(weights), problem.weights_dtype)
         self._remember_targets(targets)
         self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
         self.n_outputs_, self.n_layers_ = len(b2), 3
@@ -133,3 +134,15 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _in_range(weights: Weights, dtype: Any) -> Weights:
+    """Return weights in a floating type that can hold them; raise ValueError where it cannot."""
+    with np.errstate(over="ignore"):
+        held = Weights(*(array.astype(dtype) for array in weights))
+    if not all(np.isfinite(array).all() for array in held):
+        raise ValueError(
+            f"The weights are beyond the range of {np.dtype(dtype)} in the units of X and y. Divide y or X by a power "
+            "of ten, or pass X as float64."
+        )
+    return held
