@@ -11,7 +11,6 @@ from ..objective.objective import Objective
 from ..rows.scaling import Scaling
 from ..rows.sources import RowSource, Table
 from ..solvers import Solver
-from .callback_support import Reporter
 from .monitor import Monitor
 
 
@@ -65,7 +64,7 @@ class Problem:
 
 
 class FitSettings(NamedTuple):
-    """How to minimise: the solver and what it and the monitor are told."""
+    """How to minimise: what the solver and the monitor are told; `reporter` is that of the fit, or of a start."""
 
     solver: Solver
     max_iter: int
@@ -75,7 +74,7 @@ class FitSettings(NamedTuple):
     keep_state: bool = False
     print_every: int = 0
     title: str = ""
-    reporter: Reporter | None = None
+    reporter: Any = None
     n_init: int = 1
     restarts: str = "best"
     n_jobs: int | None = None

@@ -14,7 +14,7 @@ from ..model.network import Weights
 from ..objective.objective import Objective
 from ..rows.threads import one_blas_thread
 from ..solvers import Run
-from .callback_support import Reporter
+from .callback_support import StartReporter
 from .monitor import Monitor
 from .outcome import INTERRUPTED, RESTARTS, FitState, Outcome
 from .problem import FitSettings, Problem
@@ -98,7 +98,7 @@ class Start(NamedTuple):
         """Return the solver's result; the monitor watches."""
         settings, reporter = self.settings, self.settings.reporter
         if reporter is not None:
-            reporter.begin_start()
+            reporter.begin()
             self.monitor.report = partial(self.report, reporter)
         with one_blas_thread():
             self.monitor.validation_loss = self.problem.validation_loss()
@@ -106,7 +106,7 @@ class Start(NamedTuple):
             how = Run(*when, self.run_seed, self.monitor, self.solver_state)
             return settings.solver.minimize(objective, self.theta, how)
 
-    def report(self, reporter: Reporter, iteration: OptimizeResult) -> bool:
+    def report(self, reporter: StartReporter, iteration: OptimizeResult) -> bool:
         """Report an iteration, with its weights, whichever were best; return whether to stop."""
 
         def outcome(*, keep_state: bool) -> Outcome:
@@ -162,4 +162,4 @@ def run(start: Start) -> Outcome:
     outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
     ends_there = solver.supports_partial_fit and theta is result.x  # not at earlier, best weights
     outcome = outcome._replace(solver_state=result.state if ends_there else None, run_seed=start.run_seed)
-    return outcome if settings.reporter is None else settings.reporter.end_start(outcome)
+    return outcome if settings.reporter is None else settings.reporter.end(outcome)
