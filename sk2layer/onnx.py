@@ -256,13 +256,15 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     graph, model, dtype = Graph(scope, container), operator.raw_operator, _float_type(operator)
     x, identity = operator.inputs[0].full_name, np.eye(model.n_outputs_)
     Z = _raw_prediction(graph, x, model, dtype, identity)
-    graph("Identity", Z, output=operator.outputs[0].full_name)
+    graph({"identity": "Identity", "exp": "Exp"}[model.out_activation_], Z, output=operator.outputs[0].full_name)
     if len(operator.outputs) > 1:
         if model._posterior is None:
             raise ValueError(
                 'return_std=True needs a fit by evidence: alpha="auto", "evidence" or "ard". '
                 f"Got alpha={model.alpha!r}, and the penalty {model.alpha_:g} was used."
             )
+        if not model._fitted_loss().has_noise:
+            raise ValueError(f"return_std=True needs loss='squared_error'. Got loss={model.loss!r}.")
         variance = _variance(graph, x, model._posterior, dtype, identity)
         if container.get_options(model, {"include_noise": True}).get("include_noise", True):
             variance = graph("Add", variance, graph.constant(model.noise_variance_, np.float64))

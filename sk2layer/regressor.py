@@ -1,23 +1,31 @@
-"""Regression: real targets, half the squared error, a linear output."""
+"""Regression: targets that are numbers, and how a new one is distributed by the likelihood that is chosen."""
+
+# Longer than 300 lines: the parameters, attributes and methods of one estimator, most of it docstrings.
 
 from typing import Any, Self, cast
 
 import numpy as np
+from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
+from .estimator.base import BaseTwoLayer
 from .estimator.data import where_the_rows_are
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
+from .evidence.new_targets import quantile
 from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
+from .model.likelihoods import LOSSES
+from .solvers import Solver
+from .solvers._parameters import choice, naming_parameters
 
 
 class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
-    """A neural network with one hidden layer for regression: squared error, linear output.
+    """A neural network with one hidden layer for regression: numbers, counts or positive amounts.
 
     Parameters
     ----------
@@ -70,6 +78,11 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
         Print a line after each iteration, or after every so many, with the seconds since this fit began.
+    loss : {"squared_error", "poisson", "gamma"}, default="squared_error"
+        Which noise the targets have: Gaussian of one variance; counts, or rates with their exposures for
+        `sample_weight`, by half the Poisson deviance; positive amounts whose deviation grows with them, by half the
+        gamma deviance. The network predicts the logarithm of a count or an amount, so that predictions and intervals
+        are never below 0, and y is not centred and scaled.
 
     Attributes
     ----------
@@ -90,18 +103,22 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     n_iter_ : int
         The number of iterations.
     alpha_ : float or ndarray of shape (n_groups,)
-        The penalty used, for standardised data. Chosen by evidence it has a value for the weights of each input, then
-        one for the hidden biases and one for the output weights, so that n_groups is n_features + 2. More than 1000
-        inputs share one value, and n_groups is 3.
+        The penalty used, for standardised data, on the scale of the sum of losses. Chosen by evidence it has a value
+        for the weights of each input, then one for the hidden biases and one for the output weights, so that n_groups
+        is n_features + 2. More than 1000 inputs share one value, and n_groups is 3.
     penalty_ : {"given", "constant", "evidence", "ard"}
         Who chose it: the caller, by a number; nobody, so that it is 1.0; or the evidence.
     noise_variance_ : ndarray of shape (n_outputs,)
         The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence. Of an
-        average of starts, the mean of theirs.
+        average of starts, the mean of theirs. With the loss "squared_error" only.
+    dispersion_ : ndarray of shape (n_outputs,)
+        The estimated variance of each output relative to the square of its mean; after a fit by evidence with the loss
+        "gamma".
     log_marginal_likelihood_ : float
         The log evidence of the network, in the units of y; after a fit by evidence. It is that of one mode, with the
-        network linearised there, and comparable between fits of the same targets with other numbers of hidden units or
-        activations, as far as the curvature has the same form in both: :ref:`what can be compared <comparing-fits>`.
+        network linearised there, and comparable between fits of the same targets with other numbers of hidden units,
+        activations or losses, as far as the curvature has the same form in both: :ref:`what can be compared
+        <comparing-fits>`.
     loo_log_density_ : float
         The mean log density of each sample's target, in the units of y, predicted from all others: leave-one-out by
         one step of Newton's from the fit to all of them. NaN where a sample alone determines its own prediction; after
@@ -119,7 +136,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     n_layers_ : int
         3, as in `MLPRegressor`: input, hidden and output layer.
     out_activation_ : str
-        "identity".
+        "identity", or "exp" with the losses "poisson" and "gamma".
     n_features_in_ : int
         The number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -144,6 +161,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
 
     MacKay (1992). A practical Bayesian framework for backpropagation networks. Neural Computation 4.
 
+    McCullagh & Nelder (1989). Generalized Linear Models. Chapman & Hall.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -154,6 +173,50 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     >>> bool(cross_val_score(model, X, y).mean() > 0.47)
     True
     """
+
+    _parameter_constraints = {**BaseTwoLayer._parameter_constraints, "loss": [choice(*LOSSES)]}
+
+    @naming_parameters
+    def __init__(
+        self,
+        hidden_units: int = 20,
+        *,
+        activation: str = "sigmoid",
+        solver: str | Solver = "auto",
+        alpha: float | str = "auto",
+        standardize: bool = True,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 10,
+        n_init: int = 1,
+        restarts: str = "best",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool | int = False,
+        loss: str = "squared_error",
+    ) -> None:
+        super().__init__(
+            hidden_units,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            standardize=standardize,
+            max_iter=max_iter,
+            tol=tol,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_init=n_init,
+            restarts=restarts,
+            warm_start=warm_start,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.loss = loss
 
     @where_the_rows_are
     def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
@@ -171,7 +234,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the units and with the dimensions of the y that was fitted. For rows from
+            The predictions, in the units and with the dimensions of the y that was fitted: with the losses "poisson"
+            and "gamma" the exponentials of what the network predicts, which are the rates. For rows from
             Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
         std : ndarray like y
             Their standard deviations, only with `return_std`.
@@ -184,16 +248,20 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `return_std` is asked of a fit with a given penalty.
         """
         Z = self._raw_prediction(X)
-        y = Z if self._y_is_matrix else Z[:, 0]
         if not return_std:
-            return y
-        variance = np.einsum("nkk->nk", self._predictive_covariance(X))
-        std = np.sqrt(variance + self.noise_variance_ if include_noise else variance).astype(Z.dtype)
-        return y, std if self._y_is_matrix else std[:, 0]
+            return self._of_outputs(self._fitted_loss().inverse_link(Z))
+        variance, loss = self._predictive_variance(X), self._fitted_loss()
+        if loss.has_noise:
+            variance = variance + self.noise_variance_ if include_noise else variance
+        else:
+            variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
+        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
 
     @where_the_rows_are
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
         """Return the interval in which each target lies with the given probability; after a fit by evidence.
+
+        Of counts, it is the shortest list of them that leaves at most half of the rest on either side.
 
         Parameters
         ----------
@@ -217,9 +285,66 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
         """
         check_confidence_level(confidence_level)
+        if not self._fitted_loss().has_noise:
+            levels = [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level]
+            return self.predict_quantile(X, levels, include_noise=include_noise)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
-        known_by = cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom
-        return interval(y, std, known_by, confidence_level)
+        return interval(y, std, self._noise_is_known_by(), confidence_level)
+
+    @where_the_rows_are
+    def predict_quantile(self, X: Any, q: Any, *, include_noise: bool = True) -> Array:
+        """Return what each target is at most with the given probability; after a fit by evidence.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+        q : float in (0, 1) or array-like of shape (n_quantiles,)
+            The probability, or several of them.
+        include_noise : bool, default=True
+            Whether the quantiles are those of a new y, or of its mean alone.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of y; for several probabilities with a last axis of shape (n_quantiles,). A quantile of counts
+            is the least count that is not exceeded with this probability at least.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `q` is not in (0, 1), or after a fit with a given penalty.
+        """
+        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
+        if levels.ndim > 1 or not ((levels > 0.0) & (levels < 1.0)).all():
+            raise ValueError(f"q must be a float in the range (0, 1), or several. Got {q!r}.")
+        Z, variance, loss = self._raw_prediction(X), self._predictive_variance(X), self._fitted_loss()
+        if include_noise and not loss.has_noise:
+            found = [quantile(loss, Z, variance, level) for level in levels]
+        else:
+            std = np.sqrt(variance + self.noise_variance_ if include_noise else variance)
+            found = [loss.inverse_link(Z + std * stdtrit(self._noise_is_known_by(), level)) for level in levels]
+        quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
+        return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
+
+    def _predictive_variance(self, X: Any) -> Array:
+        """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
+        return np.einsum("nkk->nk", self._predictive_covariance(X))
+
+    def _noise_is_known_by(self) -> float:
+        """Return the degrees of freedom of Student's intervals."""
+        return max(cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom, 1.0)
+
+    def _of_outputs(self, values: Array) -> Array:
+        """Return values of shape (n_samples, n_outputs) with the dimensions of the y that was fitted."""
+        return values if self._y_is_matrix else values[:, 0]
+
+    def _fitted_loss(self) -> Any:
+        """Return the loss of the fit, at the parameters of its noise."""
+        loss: Any = LOSSES[self._loss]
+        return loss.at(self._noise) if loss.parameters else loss
 
     def to_mlp(self) -> MLPRegressor:
         """Return the same network as a fitted `MLPRegressor`, for tools that know that.
@@ -236,6 +361,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ------
         NotFittedError
             If the estimator has not been fitted.
+        ValueError
+            After a fit with a loss that scikit-learn's does not have: "gamma", or before its version 1.7 "poisson".
 
         Examples
         --------
@@ -248,7 +375,10 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         True
         """
         check_is_fitted(self)
-        return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1))
+        loss = {} if self.out_activation_ == "identity" else {"loss": self._loss}
+        if not loss.keys() <= MLPRegressor().get_params().keys() or self._loss == "gamma":
+            raise ValueError(f"MLPRegressor has no loss={self._loss!r}, or not in this version of scikit-learn.")
+        return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1), loss)
 
     @available_if(takes_batches)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, n_samples_total: float | None = None) -> Self:
@@ -282,10 +412,15 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         return self._partial_fit(X, y, sample_weight, n_samples_total)
 
     def _make_targets(self, y: Any, classes: Any = None) -> RealTargets:
-        return RealTargets.of(y)
+        return RealTargets.of(y, LOSSES[self.loss])
 
     def _remembered_targets(self) -> RealTargets:
-        return RealTargets(self.n_outputs_, is_matrix=self._y_is_matrix)
+        return RealTargets(self.n_outputs_, is_matrix=self._y_is_matrix, loss=LOSSES[self.loss])
 
     def _remember_targets(self, targets: Any) -> None:
-        self._y_is_matrix = targets.is_matrix
+        self._y_is_matrix, self._loss = targets.is_matrix, targets.loss.name
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        return tags

@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.model.likelihoods import LOSSES
 from sk2layer.solvers import SOLVERS
 
 ESTIMATORS = [TwoLayerRegressor, TwoLayerClassifier]
@@ -13,6 +14,18 @@ RANDOM_SPLIT = "early stopping sets aside a random part of the rows: a row given
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([Estimator(solver=solver) for Estimator in ESTIMATORS for solver in ["auto", *SOLVERS]])
 def test_every_solver(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [
+        TwoLayerRegressor(solver=solver, loss=loss)
+        for loss in LOSSES.keys() - {"squared_error"}
+        for solver in ["auto", *SOLVERS]
+    ]
+)
+def test_every_loss(estimator, check):
     check(estimator)
 
 

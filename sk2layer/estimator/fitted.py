@@ -16,7 +16,13 @@ from ..rows.predict import predict_in_threads
 from ..rows.scaling import RunningScaling
 from ..rows.seen_rows import SeenRows
 from ..solvers import Solver
-from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
+from .by_evidence import (
+    DEFAULT_ALPHA,
+    EVIDENCE_ATTRIBUTES,
+    NOISE_ATTRIBUTES,
+    evidence_attributes,
+    noise_attributes,
+)
 from .callback_support import CallbackSupportMixin, without_callbacks
 from .checks import check_rows
 from .outcome import FitState, Outcome, Stream
@@ -24,7 +30,7 @@ from .persistence import Portable
 from .problem import Problem
 from .targets import Targets
 
-OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | {"validation_loss_curve_"}
+OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | NOISE_ATTRIBUTES | {"validation_loss_curve_"}
 """What only some fits leave."""
 
 P = ParamSpec("P")
@@ -98,6 +104,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         for name in OPTIONAL_ATTRIBUTES & vars(self).keys():
             delattr(self, name)  # of an earlier fit
         self.__dict__.update(evidence_attributes(outcome, problem, self.activation, self.alpha))
+        self.__dict__.update(noise_attributes(outcome, problem))
         if problem.validation is not None:
             self.validation_loss_curve_ = list(monitor.validation_loss_curve)
         self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change

@@ -59,6 +59,8 @@ class Problem:
         """Return theta to start from: the given weights, in the units of the data, or random ones."""
         if weights is None:
             theta = initial_weights(self.shape, self.network.activation, np.random.default_rng(seed))
+            if self.network.loss.starts_at_mean:
+                self.shape.unpack(theta).b2[:] = self.network.loss.link(self.objective().target_means())
         else:
             theta = pack(self.scaling.fold_in(weights))
         return theta.astype(self.dtype)

@@ -11,7 +11,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .._typing import Array
-from ..model.losses import BinaryLogLoss, HalfSquaredError, Loss, MultinomialLogLoss
+from ..model.losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from ..rows.inputs import OneHot
 from .checks import naming
 
@@ -53,19 +53,16 @@ class Targets(ABC):
 
 
 class RealTargets(Targets):
-    """Targets that are numbers: one column or several."""
+    """Targets that are numbers: one column or several, of which the loss says which they may be."""
 
-    loss = HalfSquaredError()
-    scaled = True
-
-    def __init__(self, n_outputs: int, *, is_matrix: bool) -> None:
-        self.n_outputs, self.is_matrix = n_outputs, is_matrix
+    def __init__(self, n_outputs: int, *, is_matrix: bool, loss: Loss) -> None:
+        self.n_outputs, self.is_matrix, self.loss, self.scaled = n_outputs, is_matrix, loss, loss.in_units_of_y
 
     @classmethod
-    def of(cls, y: Any) -> "RealTargets":
+    def of(cls, y: Any, loss: Loss) -> "RealTargets":
         """Return the kind of these targets, as far as their shape tells; `encode` checks them."""
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-        return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1)
+        return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1, loss=loss)
 
     def encode(self, y: Any, name: str = "y") -> Array:
         """Return the numbers as a matrix."""
@@ -73,6 +70,7 @@ class RealTargets(Targets):
         Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
+        self.loss.check(Y, name)
         return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
 
 

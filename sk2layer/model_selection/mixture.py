@@ -39,8 +39,18 @@ class Mixture(NamedTuple):
         return mean, np.sqrt(self._mean(np.square(stds) + np.square(means - mean)))
 
     def predict_interval(self, X: Any, confidence_level: float, include_noise: bool) -> Array:
-        """Return intervals as a regressor does, with the fewest degrees of freedom of a model."""
+        """Return intervals as a regressor does, with the fewest degrees of freedom of a model.
+
+        Raises
+        ------
+        ValueError
+            If `confidence_level` is not in (0, 1), or where the noise of a model is not Gaussian.
+        """
         check_confidence_level(confidence_level)
+        for model in self.models:
+            if not network_of(model)._fitted_loss().has_noise:
+                name = network_of(model).loss
+                raise ValueError(f"Intervals of a mixture need loss='squared_error' in all of it. Got {name!r}.")
         mean, std = self.predict(X, return_std=True, include_noise=include_noise)
         known_by = min(network_of(model)._posterior.degrees_of_freedom for model in self.models)
         return interval(mean, std, known_by, confidence_level)

@@ -24,6 +24,7 @@ from .._typing import Array
 from ..estimator.data import place_of
 from ..evidence.leave_one_out import densities
 from ..model.activations import ACTIVATIONS
+from ..rows.scaling import inverse_of
 from ..rows.sources import Table
 
 LEAST_WEIGHT = 1e-6
@@ -61,11 +62,13 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Arr
 def _log_densities(network: Any, member: Any, loss: Any, table: Table) -> Array:
     """Return the log density of each sample under the posterior of one network, in the units of y."""
     scaling, spread, noise = member.scaling, member.scaling.y_spread, np.empty(0)
-    if loss.has_noise:
+    if loss.parameters:
+        loss = loss.at(loss.in_units(network._noise, inverse_of(spread)))
+    elif loss.has_noise:
         noise = np.divide(spread**2, network.noise_variance_, out=np.ones_like(spread), where=spread > 0.0)
     rows, activation = table.standardized(scaling, np.float64), ACTIVATIONS[member.activation]
     blocks = densities(rows.X, rows.Y, member.weights, activation, loss, member.posterior, noise)
-    volume = float(np.log(spread[spread > 0.0]).sum()) if loss.has_noise else 0.0
+    volume = float(np.log(spread[spread > 0.0]).sum()) if loss.in_units_of_y else 0.0
     return np.concatenate([block for _, block in blocks]) - volume
 
 

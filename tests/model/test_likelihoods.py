@@ -1,0 +1,100 @@
+"""Is each likelihood what its name says, and are losses, derivatives, distribution functions and variances its own?"""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from sk2layer.model.likelihoods import LOSSES, Gamma, Poisson
+from sk2layer.model.losses import Loss
+
+SHAPE = 2.5
+Y = np.array([[0.0], [1.0], [3.0], [40.0]])
+Z = np.array([[-1.0], [0.3], [1.5], [3.5]])
+
+# name: likelihood, targets, the distribution for raw predictions
+CASES = {
+    "poisson": (Poisson(), Y, lambda z: stats.poisson(np.exp(z))),
+    "gamma": (Gamma(np.array([[SHAPE]])), Y + 0.1, lambda z: stats.gamma(SHAPE, scale=np.exp(z) / SHAPE)),
+}
+every_case = pytest.mark.parametrize(("likelihood", "y", "distribution"), CASES.values(), ids=CASES)
+
+
+def test_the_names_are_those_of_the_parameter():
+    assert {name: loss.name for name, loss in LOSSES.items()} == {name: name for name in LOSSES}
+    assert all(isinstance(loss, Loss) for loss in LOSSES.values())
+    assert CASES.keys() | {"squared_error"} == LOSSES.keys()
+
+
+@every_case
+def test_it_is_the_distribution_of_scipy(likelihood, y, distribution):
+    known = distribution(Z)
+    log_density = getattr(known, "logpmf", None) if likelihood.name == "poisson" else known.logpdf
+    np.testing.assert_allclose(likelihood.log_densities(y, Z), log_density(y), rtol=1e-10)
+    np.testing.assert_allclose(likelihood.cdf(y, Z), known.cdf(y), rtol=1e-10)
+    np.testing.assert_allclose(likelihood.variance(Z, 0.0 * Z, include_noise=True), known.var(), rtol=1e-10)
+
+
+@every_case
+def test_losses_are_negative_log_densities_up_to_what_does_not_depend_on_z(likelihood, y, distribution):
+    losses, both = (likelihood.losses(y, Z + move) for move in (0.0, 0.7)), []
+    both = [-likelihood.log_densities(y, Z + move)[:, 0] for move in (0.0, 0.7)]
+    first, second = losses
+    np.testing.assert_allclose(second - first, both[1] - both[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(likelihood.negative_log_likelihoods(y, Z), both[0], rtol=1e-12)
+
+
+@every_case
+def test_delta_and_curvature_are_derivatives(likelihood, y, distribution):
+    step = 1e-4
+    low, high = (likelihood.delta(y, Z + move) for move in (-step, step))
+    losses = [likelihood.losses(y, Z + move)[:, np.newaxis] for move in (-step, step)]
+    np.testing.assert_allclose(
+        likelihood.delta(y, Z.copy()), (losses[1] - losses[0]) / (2 * step), rtol=1e-6, atol=1e-7
+    )
+    np.testing.assert_allclose(likelihood.curvatures(y, Z), (high - low) / (2 * step), rtol=1e-6)
+    factor = likelihood.curvature_factor(y, Z)[:, :, 0]
+    np.testing.assert_allclose(factor**2, likelihood.curvatures(y, Z), rtol=1e-12)
+
+
+@every_case
+@pytest.mark.parametrize("include_noise", [True, False])
+def test_variances_are_those_of_the_mixture(likelihood, y, distribution, include_noise):
+    """By integration over a Gaussian raw prediction."""
+    z, v = 0.4, 0.3
+    weigh = stats.norm(z, np.sqrt(v)).pdf
+
+    def average(function):
+        return quad(lambda t: weigh(t) * function(t), z - 12 * np.sqrt(v), z + 12 * np.sqrt(v), epsabs=1e-12)[0]
+
+    mean, square = average(np.exp), average(lambda t: np.exp(2 * t))
+    expected = square - mean**2 + include_noise * average(lambda t: distribution(t).var())
+    found = likelihood.variance(np.array([[z]]), np.array([[v]]), include_noise=include_noise)
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
+@every_case
+def test_float32_stays_float32(likelihood, y, distribution):
+    y, Z_32 = y.astype(np.float32), Z.astype(np.float32)
+    assert likelihood.losses(y, Z_32).dtype == np.float32
+    assert likelihood.delta(y, Z_32.copy()).dtype == np.float32
+    assert likelihood.curvature_factor(y, Z_32).dtype == np.float32
+    assert likelihood.inverse_link(Z_32.copy()).dtype == np.float32
+
+
+def test_means_are_the_largest_number_instead_of_infinity():
+    for dtype in (np.float32, np.float64):
+        mean = Poisson().inverse_link(np.array([[1e5]], dtype))
+        assert np.isfinite(mean).all()
+        assert mean[0, 0] > 1e-4 * np.finfo(dtype).max
+    wide = Poisson().variance(np.array([[500.0]]), np.array([[900.0]]), include_noise=True)
+    assert np.isfinite(wide).all()
+
+
+@every_case
+def test_the_link_is_the_inverse(likelihood, y, distribution):
+    np.testing.assert_allclose(likelihood.link(likelihood.inverse_link(Z.copy())), Z, rtol=1e-12)
+
+
+def test_counts_that_are_all_zero_have_a_start():
+    assert np.isfinite(Poisson().link(np.zeros(1))).all()
