@@ -19,9 +19,14 @@ from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
 from .evidence.new_targets import quantile
 from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
-from .model.likelihoods import LOSSES
+from .model.likelihoods import StudentT
+from .model.log_link import Gamma, Poisson
+from .model.losses import HalfSquaredError, Loss
 from .solvers import Solver
 from .solvers._parameters import choice, naming_parameters
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (HalfSquaredError(), StudentT(), Poisson(), Gamma())}
+"""What the parameter `loss` may be."""
 
 
 class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
@@ -78,8 +83,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
         Print a line after each iteration, or after every so many, with the seconds since this fit began.
-    loss : {"squared_error", "poisson", "gamma"}, default="squared_error"
-        Which noise the targets have: Gaussian of one variance; counts, or rates with their exposures for
+    loss : {"squared_error", "student_t", "poisson", "gamma"}, default="squared_error"
+        Which noise the targets have: Gaussian of one variance; Student's t, in which outliers weigh little, with its
+        scale and its degrees of freedom estimated; counts, or rates with their exposures for
         `sample_weight`, by half the Poisson deviance; positive amounts whose deviation grows with them, by half the
         gamma deviance. The network predicts the logarithm of a count or an amount, so that predictions and intervals
         are never below 0, and y is not centred and scaled.
@@ -111,6 +117,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     noise_variance_ : ndarray of shape (n_outputs,)
         The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence. Of an
         average of starts, the mean of theirs. With the loss "squared_error" only.
+    noise_scale_, degrees_of_freedom_ : ndarrays of shape (n_outputs,)
+        The estimated scale, in the units of y, and the degrees of freedom of Student's distribution, from 1 to 100;
+        with the loss "student_t". Of an average of starts, the geometric means of theirs.
     dispersion_ : ndarray of shape (n_outputs,)
         The estimated variance of each output relative to the square of its mean; after a fit by evidence with the loss
         "gamma".
@@ -238,7 +247,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             and "gamma" the exponentials of what the network predicts, which are the rates. For rows from
             Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
         std : ndarray like y
-            Their standard deviations, only with `return_std`.
+            Their standard deviations, only with `return_std`. With the loss "student_t" and no more than two degrees
+            of freedom they are infinite; intervals are not.
 
         Raises
         ------

@@ -19,7 +19,7 @@ EVIDENCE_ATTRIBUTES = {
     "noise_variance_",
 }
 
-NOISE_ATTRIBUTES = {"_noise", "dispersion_"}
+NOISE_ATTRIBUTES = {"_noise", "degrees_of_freedom_", "dispersion_", "noise_scale_"}
 """Of losses that have parameters of the noise."""
 
 
@@ -52,7 +52,7 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
         attributes["log_marginal_likelihood_"] -= weight * volume
         attributes["loo_log_density_"] -= volume
     if problem.network.loss.alpha_is_relative:
-        attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance).mean())
+        attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance[: shape.n_outputs]).mean())
     if problem.network.loss.has_noise:
         attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
     if alpha == "ard":
@@ -65,12 +65,11 @@ def noise_attributes(outcome: Outcome, problem: Problem) -> dict[str, Any]:
     loss: Any = problem.network.loss
     if not loss.parameters:
         return {}
-    found = [network.evidence.noise for network in outcome.networks if network.evidence]
-    if not found:
-        return {"_noise": loss.in_units(loss.noise, problem.scaling.y_spread)}
+    found = [network.evidence.noise for network in outcome.networks if network.evidence] or [loss.noise.ravel()]
     noise = np.exp(np.mean(np.log(found), axis=0)).reshape(len(loss.parameters), -1)
     noise = loss.in_units(noise, problem.scaling.y_spread)
-    return {"_noise": noise, **loss.reported(noise)}
+    is_known = loss.is_known or outcome.evidence is not None
+    return {"_noise": noise, **(loss.reported(noise) if is_known else {})}
 
 
 def shortcomings(outcome: Outcome) -> list[str]:

@@ -173,7 +173,7 @@ class FittableTwoLayer(BaseTwoLayer):
             validation,
             scaling=scaling,
             network=network,
-            alpha=alpha or 0.0,
+            alpha=alpha,
             dtype=np.float64 if in_float64 else None,
             n_threads=thread_budget(self.n_jobs, min(self.n_init, effective_n_jobs(self.n_jobs))),
         )

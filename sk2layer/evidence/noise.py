@@ -10,10 +10,14 @@ determine. It is the step of EM; for Gaussian noise its fixed point is MacKay's,
 second sum is taken as gamma times the mean of the curvatures relative to what it is now, and the outputs share gamma
 alike. What is best is looked for on a grid of steps from where nu is, by one pass over the rows for all of it, and
 between its points by a parabola.
+
+Where a penalty is given there is no posterior, and gamma is 0: the parameters are those of maximum likelihood, found in
+rounds of a few steps of the weights and one of the noise, before the weights are fitted at them.
 """
 
 import itertools
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +26,12 @@ from ..model.likelihoods import Likelihood
 from ..model.network import Network, forward
 from ..objective.objective import Objective
 from ..rows.sums import Block, Totals
+from ..solvers import LBFGS, Run
+
+PART_ROWS = 5000
+"""Rows that tell the noise well enough."""
+
+ROUNDS, STEPS_OF_ROUND, TOL, SETTLED = 30, 15, 1e-6, 0.01
 
 STEPS = np.array([-2.0, -0.5, -0.1, 0.0, 0.1, 0.5, 2.0])
 """Of the logarithm of a parameter. Near an optimum the closest count, and a parabola through them is accurate."""
@@ -65,6 +75,30 @@ def better_noise(objective: Objective, theta: Array, log_noise: Array, determine
     values = np.where(np.isfinite(values), values, np.inf)
     steps = [_best_step(its.reshape([len(STEPS)] * len(log_noise))) for its in values.T]
     return log_noise + np.array(steps).T
+
+
+def noise_of_penalised(objective: Objective, theta: Array, seed: int) -> Array:
+    """Return the parameters of the noise of maximum likelihood under the penalty of the objective, from theta.
+
+    Of many rows that can be taken, a random part is.
+    """
+    loss: Any = objective.network.loss
+    if objective.n_samples > PART_ROWS:
+        objective = objective.part(np.sort(np.random.default_rng(seed).permutation(objective.n_samples)[:PART_ROWS]))
+    variances = objective.input_moments.variances()[1]
+    scale = np.where(variances > 0.0, variances, 1.0) if loss.in_units_of_y else np.ones_like(variances)
+    start = np.log([its.start / scale if its.of_precision else its.start + 0.0 * scale for its in loss.parameters])
+    least, most = np.log([(its.least, its.most) for its in loss.parameters]).T[..., np.newaxis]
+    log_noise, solver, state = start, LBFGS(), None
+    for _ in range(ROUNDS):
+        at = objective.with_prior(objective.penalty, loss.relative_at(np.exp(log_noise)))
+        state = None if state is None else solver.carried_over(state, at, theta)
+        result = solver.minimize(at, theta, Run(STEPS_OF_ROUND, TOL, state=state))
+        theta, state, before = result.x, result.state, log_noise
+        log_noise = np.clip(better_noise(objective, theta, log_noise, 0.0), start + least, start + most)
+        if np.abs(log_noise - before).max() < SETTLED:
+            break
+    return np.exp(log_noise)
 
 
 def _best_step(values: Array) -> list[float]:

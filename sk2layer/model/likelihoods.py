@@ -1,33 +1,33 @@
-"""What else may be minimised where targets are numbers: the likelihoods of counts and of positive amounts.
+"""What is a likelihood of numbers, and which has outliers: log density, distribution function, parameters of the noise.
 
 Outputs are independent of each other, given their raw predictions. Each has a log density, a distribution function and
 a variance, from which intervals and the density of what was left out follow. What is unknown of the noise, besides the
 raw prediction, are its `parameters`; a likelihood at given values of them is `at(noise)`.
 
-With the link log mu = z and t = z - log y, the losses are half the deviances,
+Student's t distribution around z, with r = z - y, the precision beta and nu degrees of freedom, is a Gaussian whose
+precision differs from target to target, and w is what is expected of it, relative to beta, once r is known (Lange,
+Little & Taylor 1989):
 
-    Poisson   y (e^t - 1 - t), and e^z where y is 0            delta  e^z - y             curvature  e^z
-    gamma     beta (e^-t - 1 + t), of the shape beta           delta  beta (1 - e^-t)     curvature  beta e^-t
+    l = (nu + 1) / 2 log(1 + beta r^2 / nu)        w = (nu + 1) / (nu + beta r^2)        delta = beta w r
 
-of which the Poisson's link is canonical. The gamma distribution has the variance mu^2 / beta: 1 / beta is what
-generalised linear models call the dispersion (McCullagh & Nelder 1989, section 8.3).
+The second derivative is negative where r is large. What stands for it is beta w: the quadratic of this curvature that
+touches the loss lies above it everywhere, as log is concave in r^2. Under a given penalty all three are divided by
+beta, so that they tend to those of half the squared error with growing nu.
 
 References
 ----------
-McCullagh & Nelder (1989). Generalized Linear Models. Chapman & Hall.
+Lange, Little & Taylor (1989). Robust statistical modeling using the t distribution. Journal of the American Statistical
+Association 84.
 """
 
 from abc import abstractmethod
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.special import gammainc, gammaincinv, gammaln, pdtr, xlogy
+from scipy.special import gammaln, stdtr, stdtrit
 
 from .._typing import Array
-from .losses import HalfSquaredError, Loss
-
-LEAST_RATE = 1e-6
-"""Of counts that are all zero."""
+from .losses import Loss
 
 
 class NoiseParameter(NamedTuple):
@@ -48,18 +48,24 @@ class Likelihood(Loss):
     Parameters
     ----------
     noise : ndarray of shape (n_parameters, n_outputs), optional
-        The parameters of the noise; by default what a search for them begins with.
+        The parameters of the noise, a precision first; by default what a search for them begins with.
     """
 
     parameters: tuple[NoiseParameter, ...] = ()
 
     def __init__(self, noise: Array | None = None) -> None:
-        self.is_known = noise is not None
+        self.is_known, self.unit = noise is not None, 1.0
         self.noise = np.array([[its.start] for its in self.parameters]) if noise is None else noise
 
     def at(self, noise: Array) -> Self:
         """Return the likelihood at other parameters of the noise."""
         return type(self)(noise)
+
+    def relative_at(self, noise: Array) -> Self:
+        """Return `at(noise)` with its losses relative to the precision of the noise, as half the squared error is."""
+        likelihood = self.at(noise)
+        likelihood.unit = float(np.exp(np.log(noise[0]).mean()))
+        return likelihood
 
     def curvature_factor(self, Y: Array, Z: Array) -> Array:
         """Return the root of the curvature of each output, as diagonal matrices."""
@@ -105,158 +111,69 @@ class Likelihood(Loss):
         """Return what a fitted estimator says of these parameters of the noise, in the units of the targets."""
 
 
-def _largest(Z: Array) -> Any:
-    """Return a z whose e^z is a large number, with room for what it is multiplied by."""
-    return np.log(np.finfo(Z.dtype).max).astype(Z.dtype) - 8.0
+class StudentT(Likelihood):
+    """Numbers with outliers: Student's t distribution, with its precision and its degrees of freedom."""
 
-
-def _exp(Z: Array) -> Array:
-    """Return e^z, and a large number instead of infinity."""
-    return np.exp(np.minimum(Z, _largest(Z)))
-
-
-class LogLink(Likelihood):
-    """A likelihood whose mean is e^z."""
-
-    out_activation = "exp"
-    starts_at_mean = True
-
-    def inverse_link(self, Z: Array) -> Array:
-        """Overwrite Z with e^z, at most the largest number."""
-        np.copyto(Z, _exp(Z))
-        return Z
-
-    def link(self, p: Array) -> Array:
-        """Return the logarithm."""
-        return np.log(p)
-
-    def variance(self, Z: Array, V: Array, *, include_noise: bool) -> Array:
-        """Return the variance where the mean is lognormal."""
-        with np.errstate(over="ignore"):
-            of_means = _exp(2.0 * Z + V) * np.expm1(V)
-            variance = of_means + self.noise_variance(Z, V) if include_noise else of_means
-        return np.minimum(variance, np.finfo(Z.dtype).max)
-
-    @abstractmethod
-    def noise_variance(self, Z: Array, V: Array) -> Array:
-        """Return the mean variance of targets around their means."""
-
-
-class Poisson(LogLink):
-    """Counts, or rates, which may be fractions: half the Poisson deviance."""
-
-    name = "poisson"
-
-    def check(self, Y: Array, name: str) -> None:
-        """Raise ValueError where a target is negative."""
-        if (Y < 0.0).any():
-            raise ValueError(f"{name} must be at least 0 where loss='poisson'. Got {Y.min():g}.")
+    name, out_activation, in_units_of_y = "student_t", "identity", True
+    parameters = (NoiseParameter(1.0, 1e-2, 1e8), NoiseParameter(4.0, 0.25, 25.0, of_precision=False))
+    needs_noise = alpha_is_relative = True
 
     def losses(self, Y: Array, Z: Array) -> Array:
-        """Return half the deviance of each sample."""
-        return self._half_deviances(Y, Z).sum(axis=1)
-
-    @staticmethod
-    def _half_deviances(Y: Array, Z: Array) -> Array:
-        some = Y > 0.0
-        t = Z - np.log(np.where(some, Y, 1.0))
-        return np.where(some, Y * (np.expm1(t) - t), np.exp(Z))
-
-    def link(self, p: Array) -> Array:
-        """Return the logarithm of the rate, which is not zero."""
-        return np.log(np.maximum(p, LEAST_RATE))
-
-    def log_densities(self, Y: Array, Z: Array) -> Array:
-        """Return the log probability of each count."""
-        return xlogy(Y, Y) - Y - gammaln(Y + 1.0) - self._half_deviances(Y, Z)
-
-    def curvatures(self, Y: Array, Z: Array) -> Array:
-        """Return e^z."""
-        return np.exp(Z)
-
-    def cdf(self, Y: Array, Z: Array) -> Array:
-        """Return the probability of at most Y, which is 0 below 0."""
-        return np.where(Y < 0.0, 0.0, pdtr(np.maximum(Y, 0.0), _exp(Z)))
-
-    def noise_variance(self, Z: Array, V: Array) -> Array:
-        """Return the mean of e^z, which is the variance of counts."""
-        return _exp(Z + 0.5 * V)
-
-    def bracket(self, q: float, low: Array, high: Array) -> tuple[Array, Array]:
-        """Return -1, and a count that is exceeded with less than 1 - q by Bernstein's inequality."""
-        mean, L = _exp(high), -np.log1p(-q)
-        return np.full_like(low, -1.0), np.ceil(mean + L + np.sqrt(2.0 * L) * np.sqrt(mean)) + 1.0
-
-    def between(self, low: Array, high: Array) -> Array:
-        """Return a whole number."""
-        return np.floor(low + 0.5 * (high - low))
-
-    def reported(self, noise: Array) -> dict[str, Array]:
-        """Return nothing: the mean says all."""
-        return {}
-
-
-class Gamma(LogLink):
-    """Positive amounts, whose standard deviation is proportional to their mean: beta times half the gamma deviance."""
-
-    name, alpha_is_relative = "gamma", True
-    parameters = (NoiseParameter(1.0, 1e-2, 1e8),)
-
-    def check(self, Y: Array, name: str) -> None:
-        """Raise ValueError where a target is not positive."""
-        if (Y <= 0.0).any():
-            raise ValueError(f"{name} must be above 0 where loss='gamma'. Got {Y.min():g}.")
-
-    @property
-    def _shape(self) -> Any:
-        return self.noise[0]
-
-    def losses(self, Y: Array, Z: Array) -> Array:
-        """Return beta times half the deviance of each sample."""
-        return self._scaled_half_deviances(Y, Z).sum(axis=1)
-
-    def _scaled_half_deviances(self, Y: Array, Z: Array) -> Array:
-        t = Z - np.log(Y)
-        return (np.expm1(-t) + t) * self._shape.astype(Z.dtype)
-
-    def delta(self, Y: Array, Z: Array) -> Array:
-        """Overwrite raw predictions by beta (1 - y e^-z) and return it."""
-        np.subtract(np.log(Y), Z, out=Z)
-        np.expm1(np.minimum(Z, _largest(Z)), out=Z)
-        Z *= -self._shape
-        return Z
+        """Return minus the log density of each sample, but for constants, divided by the unit."""
+        return self._without_constants(Y, Z).sum(axis=1) / Z.dtype.type(self.unit)
 
     def log_densities(self, Y: Array, Z: Array) -> Array:
         """Return the log density of each target."""
-        beta = self._shape
-        return beta * np.log(beta) - beta - gammaln(beta) - np.log(Y) - self._scaled_half_deviances(Y, Z)
+        beta, nu = self.noise
+        constants = gammaln(0.5 * nu + 0.5) - gammaln(0.5 * nu) + 0.5 * np.log(beta / (np.pi * nu))
+        return constants - self._without_constants(Y, Z)
+
+    def _without_constants(self, Y: Array, Z: Array) -> Array:
+        beta, nu = self.noise
+        return np.log1p(np.square(Z - Y) * (beta / nu).astype(Z.dtype)) * (0.5 * nu + 0.5).astype(Z.dtype)
+
+    def delta(self, Y: Array, Z: Array) -> Array:
+        """Overwrite raw predictions by beta w r, divided by the unit, and return it."""
+        curvatures = self.curvatures(Y, Z)
+        Z -= Y
+        Z *= curvatures
+        return Z
 
     def curvatures(self, Y: Array, Z: Array) -> Array:
-        """Return beta y e^-z."""
-        return np.exp(np.log(Y) - Z) * self._shape.astype(Z.dtype)
+        """Return beta w, divided by the unit."""
+        beta, nu = self.noise
+        largest = beta * (nu + 1.0) / (nu * self.unit)
+        return largest.astype(Z.dtype) / (1.0 + np.square(Z - Y) * (beta / nu).astype(Z.dtype))
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Return Z as it is."""
+        return Z
+
+    def link(self, p: Array) -> Array:
+        """Return p as it is."""
+        return p
 
     def cdf(self, Y: Array, Z: Array) -> Array:
         """Return the probability of at most Y."""
-        return gammainc(self._shape, self._shape * _exp(np.log(Y) - Z))
+        beta, nu = self.noise
+        return stdtr(nu, (Y - Z) * np.sqrt(beta))
 
-    def noise_variance(self, Z: Array, V: Array) -> Array:
-        """Return the mean of e^2z / beta."""
-        return _exp(2.0 * Z + 2.0 * V) / self._shape
+    def variance(self, Z: Array, V: Array, *, include_noise: bool) -> Array:
+        """Return the variance, which is infinite up to two degrees of freedom."""
+        beta, nu = self.noise
+        of_noise = np.where(nu > 2.0, nu / (beta * np.maximum(nu - 2.0, np.finfo(np.float64).tiny)), np.inf)
+        return V + of_noise if include_noise else V
 
     def bracket(self, q: float, low: Array, high: Array) -> tuple[Array, Array]:
-        """Return the quantiles for the lowest and the highest mean."""
-        tiny = np.finfo(np.float64).tiny
-        relative = np.maximum(gammaincinv(self._shape, q) / self._shape, tiny)
-        return np.maximum(_exp(low) * relative, tiny), _exp(high) * relative
+        """Return the quantiles for the lowest and the highest raw prediction."""
+        beta, nu = self.noise
+        ahead = stdtrit(nu, q) / np.sqrt(beta)
+        return low + ahead, high + ahead
 
     def between(self, low: Array, high: Array) -> Array:
-        """Return the geometric mean."""
-        return np.sqrt(low) * np.sqrt(high)
+        """Return the mean."""
+        return low + 0.5 * (high - low)
 
     def reported(self, noise: Array) -> dict[str, Array]:
-        """Return the variance relative to the square of the mean."""
-        return {"dispersion_": 1.0 / noise[0]}
-
-
-LOSSES: dict[str, Loss] = {"squared_error": HalfSquaredError(), "poisson": Poisson(), "gamma": Gamma()}
-"""What the parameter `loss` may be."""
+        """Return the scale, in the units of the targets, and the degrees of freedom."""
+        return {"noise_scale_": noise[0] ** -0.5, "degrees_of_freedom_": noise[1]}

@@ -36,6 +36,8 @@ class Loss(ABC):
         Whether the biases to start from predict the mean of the targets, which are not centred.
     alpha_is_relative : bool
         Whether a penalty that is given is relative to the precision of the noise, which the loss leaves out.
+    needs_noise : bool
+        Whether losses depend on the noise by more than a factor, so that a given penalty, too, needs to know it.
     parameters : tuple
         What else of the noise is unknown, see `likelihoods.Likelihood`.
     """
@@ -48,6 +50,7 @@ class Loss(ABC):
     in_units_of_y = False
     starts_at_mean = False
     alpha_is_relative = False
+    needs_noise = False
     parameters: tuple[Any, ...] = ()
 
     @abstractmethod

@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 
 from sk2layer.evidence.bounds import BoundedBinaryLogLoss, BoundedMultinomialLogLoss, bounded
-from sk2layer.model.likelihoods import Poisson
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Poisson
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss, ScaledSquaredError
 
 PRECISION = np.array([2.0, 0.5, 3.0])
 BOUNDED = [ScaledSquaredError(PRECISION), BoundedBinaryLogLoss(), BoundedMultinomialLogLoss()]
+BOUNDED += [StudentT(np.stack([PRECISION, [1.0, 3.0, 50.0]]))]
 every_loss = pytest.mark.parametrize("loss", BOUNDED, ids=lambda loss: type(loss).__name__)
 
 
-def curvature(loss, Z):
-    C = loss.curvature_factor(np.zeros_like(Z), Z)
+def curvature(loss, Z, Y=None):
+    C = loss.curvature_factor(np.zeros_like(Z) if Y is None else Y, Z)
     return np.einsum("nkm,nlm->nkl", C, C)
 
 
@@ -25,7 +27,7 @@ def test_the_quadratic_lies_above_the_loss(loss, spread):
     M, Z = 3.0 * M, 3.0 * M + spread * Z
     losses, delta = loss.losses_and_delta(Y, M.copy())
     step = Z - M
-    quadratic = losses + (delta * step).sum(axis=1) + 0.5 * np.einsum("nk,nkl,nl->n", step, curvature(loss, M), step)
+    quadratic = losses + (delta * step).sum(axis=1) + 0.5 * np.einsum("nk,nkl,nl->n", step, curvature(loss, M, Y), step)
     assert (loss.losses(Y, Z) <= quadratic + 1e-12 * (1.0 + np.abs(quadratic))).all()
 
 

@@ -5,8 +5,10 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from sk2layer.model.likelihoods import LOSSES, Gamma, Poisson
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import Loss
+from sk2layer.regressor import LOSSES
 
 SHAPE = 2.5
 Y = np.array([[0.0], [1.0], [3.0], [40.0]])
@@ -14,6 +16,7 @@ Z = np.array([[-1.0], [0.3], [1.5], [3.5]])
 
 # name: likelihood, targets, the distribution for raw predictions
 CASES = {
+    "student_t": (StudentT(np.array([[4.0], [3.0]])), Y, lambda z: stats.t(3.0, loc=z, scale=0.5)),
     "poisson": (Poisson(), Y, lambda z: stats.poisson(np.exp(z))),
     "gamma": (Gamma(np.array([[SHAPE]])), Y + 0.1, lambda z: stats.gamma(SHAPE, scale=np.exp(z) / SHAPE)),
 }
@@ -46,13 +49,15 @@ def test_losses_are_negative_log_densities_up_to_what_does_not_depend_on_z(likel
 
 @every_case
 def test_delta_and_curvature_are_derivatives(likelihood, y, distribution):
+    """But for Student's, whose curvature is that of a bound: there it is the delta over the residual."""
     step = 1e-4
     low, high = (likelihood.delta(y, Z + move) for move in (-step, step))
     losses = [likelihood.losses(y, Z + move)[:, np.newaxis] for move in (-step, step)]
     np.testing.assert_allclose(
         likelihood.delta(y, Z.copy()), (losses[1] - losses[0]) / (2 * step), rtol=1e-6, atol=1e-7
     )
-    np.testing.assert_allclose(likelihood.curvatures(y, Z), (high - low) / (2 * step), rtol=1e-6)
+    bend = (high - low) / (2 * step) if likelihood.name != "student_t" else likelihood.delta(y, Z.copy()) / (Z - y)
+    np.testing.assert_allclose(likelihood.curvatures(y, Z), bend, rtol=1e-6)
     factor = likelihood.curvature_factor(y, Z)[:, :, 0]
     np.testing.assert_allclose(factor**2, likelihood.curvatures(y, Z), rtol=1e-12)
 
@@ -67,7 +72,7 @@ def test_variances_are_those_of_the_mixture(likelihood, y, distribution, include
     def average(function):
         return quad(lambda t: weigh(t) * function(t), z - 12 * np.sqrt(v), z + 12 * np.sqrt(v), epsabs=1e-12)[0]
 
-    mean, square = average(np.exp), average(lambda t: np.exp(2 * t))
+    mean, square = average(lambda t: distribution(t).mean()), average(lambda t: distribution(t).mean() ** 2)
     expected = square - mean**2 + include_noise * average(lambda t: distribution(t).var())
     found = likelihood.variance(np.array([[z]]), np.array([[v]]), include_noise=include_noise)
     np.testing.assert_allclose(found, expected, rtol=1e-7)
@@ -98,3 +103,26 @@ def test_the_link_is_the_inverse(likelihood, y, distribution):
 
 def test_counts_that_are_all_zero_have_a_start():
     assert np.isfinite(Poisson().link(np.zeros(1))).all()
+
+
+def test_with_many_degrees_of_freedom_it_is_half_the_squared_error():
+    """Where losses are relative to the precision, whatever that is."""
+    likelihood = StudentT().relative_at(np.array([[25.0], [1e9]]))
+    y, z = np.array([[1.0]]), np.array([[0.3]])
+    assert likelihood.losses(y, z)[0] == pytest.approx(0.245, rel=1e-6)
+    assert likelihood.delta(y, z.copy()).item() == pytest.approx(-0.7, rel=1e-6)
+    assert likelihood.curvatures(y, z).item() == pytest.approx(1.0, rel=1e-6)
+
+
+def test_far_outliers_have_finite_losses_and_no_pull():
+    y, z = np.array([[1e200], [-1e308]]), np.zeros((2, 1))
+    with np.errstate(over="ignore"):
+        delta = StudentT().delta(y, z)
+    assert (np.abs(delta) < 1e-100).all()
+
+
+def test_up_to_two_degrees_of_freedom_there_is_no_variance():
+    likelihood = StudentT(np.array([[1.0, 1.0], [2.0, 2.5]]))
+    variance = likelihood.variance(np.zeros((1, 2)), np.full((1, 2), 0.5), include_noise=True)
+    np.testing.assert_allclose(variance, [[np.inf, 5.5]])
+    np.testing.assert_allclose(likelihood.variance(np.zeros((1, 2)), np.full((1, 2), 0.5), include_noise=False), 0.5)

@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 from scipy.special import log_expit, log_softmax, xlogy
 
 from sk2layer.model.activations import ACTIVATIONS
-from sk2layer.model.likelihoods import Gamma, Poisson
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.model.network import Network, Shape, Weights, initial_weights, pack
 from sk2layer.objective.objective import Objective
@@ -19,6 +20,7 @@ from sk2layer.rows.sources import Table
 N_SAMPLES, N_FEATURES, N_HIDDEN = 11, 4, 3
 
 SHAPES = np.array([[2.0, 0.5]])  # of gamma distributions
+PRECISIONS = np.array([[3.0, 0.5], [3.0, 3.0]])  # and degrees of freedom, of t distributions
 
 # name: loss, number of outputs, sample losses written out plainly from targets and raw predictions
 LOSSES = {
@@ -28,6 +30,7 @@ LOSSES = {
     "multilabel": (BinaryLogLoss(), 3, lambda Y, Z: -(Y * log_expit(Z) + (1 - Y) * log_expit(-Z)).sum(1)),
     "multinomial": (MultinomialLogLoss(), 3, lambda Y, Z: -(Y * log_softmax(Z, axis=1)).sum(1)),
     "poisson": (Poisson(), 2, lambda Y, Z: (np.exp(Z) - Y * Z + xlogy(Y, Y) - Y).sum(1)),
+    "student_t": (StudentT(PRECISIONS), 2, lambda Y, Z: (2.0 * np.log(1.0 + [3.0, 0.5] * (Z - Y) ** 2 / 3.0)).sum(1)),
     "gamma": (Gamma(SHAPES), 2, lambda Y, Z: (SHAPES * (Y / np.exp(Z) + Z - np.log(Y) - 1.0)).sum(1)),
 }
 HIDDEN = {
@@ -73,7 +76,7 @@ class Case:
 
     def _targets(self, rng):
         k = self.shape.n_outputs
-        if isinstance(self.loss, HalfSquaredError):
+        if self.loss.in_units_of_y:
             return rng.normal(size=(N_SAMPLES, k))
         if isinstance(self.loss, BinaryLogLoss):
             return rng.integers(2, size=(N_SAMPLES, k)).astype(float)
