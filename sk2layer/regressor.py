@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .estimator.base import BaseTwoLayer
+from .estimator.callback_support import with_callbacks
 from .estimator.data import where_the_rows_are
+from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
@@ -116,7 +118,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Who chose it: the caller, by a number; nobody, so that it is 1.0; or the evidence.
     noise_variance_ : ndarray of shape (n_outputs,)
         The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence. Of an
-        average of starts, the mean of theirs. With the loss "squared_error" only.
+        average of starts, the mean of theirs. With the loss "squared_error" only. After a fit with `y_std`, also with a
+        given penalty, it is that of the noise besides the known errors.
     noise_scale_, degrees_of_freedom_ : ndarrays of shape (n_outputs,)
         The estimated scale, in the units of y, and the degrees of freedom of Student's distribution, from 1 to 100;
         with the loss "student_t". Of an average of starts, the geometric means of theirs.
@@ -227,6 +230,62 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         )
         self.loss = loss
 
+    @all_or_nothing
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        y_std: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
+        """Fit the network to training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in any units. float32 is computed with as it is; everything else becomes float64. An array or
+            DataFrame of Dask is fitted where its blocks are, by full-batch solvers; y and weights are then Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            How many times each sample counts; 0 is as if it were absent. Below one in the mean, weights compare the
+            samples and are scaled to a mean of one: :ref:`what a weight means <weights-of-samples>`.
+        y_std : array-like of the shape of y, optional
+            The known standard deviation of each target's error, in the units of y. `noise_variance_` is then that of
+            the noise besides, which may be nearly none, and a given `alpha` is on the scale of the sum of half the
+            squared errors in units of both. In memory, and with the loss "squared_error".
+        X_val, y_val, sample_weight_val : optional
+            Validation data, of the same form. Their loss is recorded in `validation_loss_curve_`, and
+            `early_stopping=True` watches it instead of a part of the training data.
+        coefs_init : list of 2 ndarrays, of shapes (n_features, hidden_units) and (hidden_units, n_outputs), optional
+            The weights to start from, in the units of the data.
+        intercepts_init : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,), optional
+            The biases to start from; given together with `coefs_init`.
+
+        Returns
+        -------
+        self : TwoLayerRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid (before any work is done), or if the weights stop being finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver has not converged within `max_iter` iterations.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), (coefs_init, intercepts_init), y_std)
+
     @where_the_rows_are
     def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
         """Predict the targets.
@@ -238,7 +297,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         return_std : bool, default=False
             Whether to return the standard deviation of each prediction, too; after a fit by evidence.
         include_noise : bool, default=True
-            Whether that is the standard deviation of a new y, or of the model's part alone.
+            Whether that is the standard deviation of a new y, or of the model's part alone. Of known errors of the
+            training targets, `y_std`, a new y has none.
 
         Returns
         -------

@@ -60,7 +60,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
         if stream is None:
             (seed,), state = seeds_of_starts(draw_seed(self.random_state), 1), None
             problem.settle_noise(seed)
-            theta = problem.start(None, seed)
+            theta = problem.start(None, seed, at_random=True)
         else:
             self._previous_weights(network.shape)
             seed, state = stream.seed, stream.solver_state if type(solver) is stream.solver_type else None

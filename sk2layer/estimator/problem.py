@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._typing import Array
-from ..evidence.noise import noise_of_penalised
+from ..evidence.noise import noise_of_penalised, start_under_wide_noise
 from ..model.network import Network, Weights, initial_weights, pack
 from ..objective.objective import Objective
 from ..rows.scaling import Scaling
@@ -47,8 +47,7 @@ class Problem:
 
     def settle_noise(self, seed: int) -> None:
         """Find the parameters of the noise under the given penalty, if the loss has such; from a random start."""
-        loss: Any = self.network.loss
-        if loss.needs_noise and not self.by_evidence:
+        if self._needs_noise:
             self.set_noise(noise_of_penalised(self.objective(), self.start(None, seed), seed))
 
     def set_noise(self, noise: Array) -> None:
@@ -68,15 +67,26 @@ class Problem:
     def _objective(self, source: RowSource, alpha: float) -> Objective:
         return Objective(source, self.network, alpha * self.shape.is_weight(), self.dtype, self.n_threads)
 
-    def start(self, weights: Weights | None, seed: int) -> Array:
-        """Return theta to start from: the given weights, in the units of the data, or random ones."""
+    def start(self, weights: Weights | None, seed: int, *, at_random: bool = False) -> Array:
+        """Return theta to start from: the given weights, in the units of the data, or random ones.
+
+        Where the noise has parameters, random ones are first fitted under wide noise, unless `at_random`.
+        """
         if weights is None:
             theta = initial_weights(self.shape, self.network.activation, np.random.default_rng(seed))
             if self.network.loss.starts_at_mean:
                 self.shape.unpack(theta).b2[:] = self.network.loss.link(self.objective().target_means())
         else:
             theta = pack(self.scaling.fold_in(weights))
-        return theta.astype(self.dtype)
+        theta = theta.astype(self.dtype)
+        if weights is None and self._needs_noise and not at_random:
+            theta = start_under_wide_noise(self.objective(), theta, seed)
+        return theta
+
+    @property
+    def _needs_noise(self) -> bool:
+        """Whether the noise has parameters that are to be found before the weights."""
+        return self.network.loss.needs_noise and not self.by_evidence
 
 
 class FitSettings(NamedTuple):

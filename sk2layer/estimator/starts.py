@@ -54,8 +54,9 @@ def run_starts(problem: Problem, all_settings: list[FitSettings], start: Weights
     If the user interrupts, those that were begun by then are returned, the last of them marked.
     """
     seeds = seeds_of_starts(seed, len(all_settings))
+    begin = partial(problem.start, at_random=all_settings[0].solver.supports_partial_fit)
     starts = (
-        Start(problem, settings, problem.start(start, its_seed), settings.monitor(), None, its_seed, seed)
+        Start(problem, settings, begin(start, its_seed), settings.monitor(), None, its_seed, seed)
         for settings, its_seed in zip(all_settings, seeds, strict=True)
     )
     if len(seeds) == 1:

@@ -11,6 +11,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .._typing import Array
+from ..model.likelihoods import KnownErrors
 from ..model.losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from ..rows.inputs import OneHot
 from .checks import naming
@@ -43,6 +44,10 @@ class Targets(ABC):
     def encode(self, y: Any, name: str = "y") -> Any:
         """Return y as a matrix of shape (n_samples, n_outputs), or rows of one; raise ValueError if it does not fit."""
 
+    def with_errors(self, Y: Array, y_std: Any) -> Array:
+        """Return encoded targets with the variances of their known errors; labels have none."""
+        raise NotImplementedError
+
     def weigh(self, Y: Any, weight: Array | None) -> Array | None:
         """Return the weights of encoded samples, times those of their classes."""
         return weight
@@ -72,6 +77,25 @@ class RealTargets(Targets):
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
         self.loss.check(Y, name)
         return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
+
+    def with_errors(self, Y: Array, y_std: Any) -> Array:
+        """Return encoded numbers with the variances of their known errors beside them, which the loss now asks for.
+
+        Raises
+        ------
+        ValueError
+            If these are no standard deviations, one for each target, or if the noise is not Gaussian.
+        """
+        if not self.loss.has_noise:
+            raise ValueError(f"y_std needs loss='squared_error'. Got loss={self.loss.name!r}.")
+        std = _check_numbers(y_std, "y_std")
+        std = std[:, np.newaxis] if std.ndim == 1 else std
+        if std.shape != Y.shape:
+            raise ValueError(f"y_std must have the shape of y, {Y.shape}. Got {std.shape}.")
+        if (std < 0.0).any():
+            raise ValueError(f"y_std must not be negative. Got {std.min():g}.")
+        self.loss = KnownErrors()
+        return np.hstack([Y, np.square(std)])
 
 
 def _check_numbers(y: Any, name: str) -> Array:

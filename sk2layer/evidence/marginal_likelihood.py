@@ -232,7 +232,7 @@ class MarginalLikelihood:
     def is_at_bound(self, log_precisions: Array) -> bool:
         """Return whether the noise of a target is as small as it may be, and the target no constant."""
         met = (log_precisions >= self.upper)[self.groups.n_groups :][: len(self.targets_vary)]
-        return bool((met & self.targets_vary[: len(met)]).any())
+        return bool((met & self.targets_vary[: len(met)]).any() and not self.objective.network.loss.may_vanish)
 
     def _factored(self, objective: Objective, sums: KroneckerSum, prior: Array, noise: Array) -> KroneckerPosterior:
         moments, weight = self.objective.input_moments, objective.weight_sum

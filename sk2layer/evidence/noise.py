@@ -11,13 +11,13 @@ second sum is taken as gamma times the mean of the curvatures relative to what i
 alike. What is best is looked for on a grid of steps from where nu is, by one pass over the rows for all of it, and
 between its points by a parabola.
 
-Where a penalty is given there is no posterior, and gamma is 0: the parameters are those of maximum likelihood, found in
-rounds of a few steps of the weights and one of the noise, before the weights are fitted at them.
+Where a penalty is given they are found in the same way, in rounds of a few steps of the weights and one of the noise,
+before the weights are fitted at them; gamma is then that of the posterior in its Kronecker-factored form.
 """
 
 import itertools
 from functools import partial
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -27,11 +27,21 @@ from ..model.network import Network, forward
 from ..objective.objective import Objective
 from ..rows.sums import Block, Totals
 from ..solvers import LBFGS, Run
+from .kronecker_posterior import KroneckerPosterior
 
 PART_ROWS = 5000
 """Rows that tell the noise well enough."""
 
-ROUNDS, STEPS_OF_ROUND, TOL, SETTLED = 30, 15, 1e-6, 0.01
+ROUNDS, FIRST_STEPS, OTHER_STEPS, TOL, SETTLED = 30, 200, 30, 1e-6, 0.01
+"""Of the search under a given penalty, and steps in them. In the first one the weights have time to grow: what they
+have not learned by then would be taken for noise, or for outliers, and left as such."""
+
+MOST_DETERMINED = 0.9  # of the weight: a network that interpolates tells nothing of the noise
+WEAKEST = 1e-4  # precision of a prior, of biases too, in units of the targets
+
+OPTIMISTIC = 10.0
+"""The precision of noise that such a search begins with, relative to that of the targets, where a given penalty is not
+relative to it: it would weigh too much beside noise that is taken for large."""
 
 STEPS = np.array([-2.0, -0.5, -0.1, 0.0, 0.1, 0.5, 2.0])
 """Of the logarithm of a parameter. Near an optimum the closest count, and a parabola through them is accurate."""
@@ -77,28 +87,62 @@ def better_noise(objective: Objective, theta: Array, log_noise: Array, determine
     return log_noise + np.array(steps).T
 
 
-def noise_of_penalised(objective: Objective, theta: Array, seed: int) -> Array:
-    """Return the parameters of the noise of maximum likelihood under the penalty of the objective, from theta.
+def start_under_wide_noise(objective: Objective, theta: Array, seed: int) -> Array:
+    """Return weights to start from, fitted from theta as if the noise were about as large as the targets vary.
 
-    Of many rows that can be taken, a random part is.
+    Under small noise what is not yet learned is taken for outliers. Of many rows that can be taken, a random part is.
     """
-    loss: Any = objective.network.loss
-    if objective.n_samples > PART_ROWS:
-        objective = objective.part(np.sort(np.random.default_rng(seed).permutation(objective.n_samples)[:PART_ROWS]))
-    variances = objective.input_moments.variances()[1]
-    scale = np.where(variances > 0.0, variances, 1.0) if loss.in_units_of_y else np.ones_like(variances)
-    start = np.log([its.start / scale if its.of_precision else its.start + 0.0 * scale for its in loss.parameters])
-    least, most = np.log([(its.least, its.most) for its in loss.parameters]).T[..., np.newaxis]
-    log_noise, solver, state = start, LBFGS(), None
+    objective, loss = _part(objective, seed), cast(Likelihood, objective.network.loss)
+    at = objective.with_prior(objective.penalty, loss.relative_at(np.exp(_first_noise(objective))))
+    return LBFGS().minimize(at, theta, Run(FIRST_STEPS, TOL)).x
+
+
+def noise_of_penalised(objective: Objective, theta: Array, seed: int) -> Array:
+    """Return the most probable parameters of the noise under the penalty of the objective.
+
+    Theta is of `start_under_wide_noise`, as are the rows.
+    """
+    objective, loss = _part(objective, seed), cast(Likelihood, objective.network.loss)
+    log_noise, solver, state = _first_noise(objective), LBFGS(), None
+    unit = log_noise - np.log([[its.start] for its in loss.parameters])
+    least, most = np.log([(its.start * its.least, its.start * its.most) for its in loss.parameters]).T[..., np.newaxis]
     for _ in range(ROUNDS):
-        at = objective.with_prior(objective.penalty, loss.relative_at(np.exp(log_noise)))
-        state = None if state is None else solver.carried_over(state, at, theta)
-        result = solver.minimize(at, theta, Run(STEPS_OF_ROUND, TOL, state=state))
-        theta, state, before = result.x, result.state, log_noise
-        log_noise = np.clip(better_noise(objective, theta, log_noise, 0.0), start + least, start + most)
+        before, determined = log_noise, _determined(objective, theta, loss, np.exp(log_noise))
+        log_noise = better_noise(objective, theta, log_noise, determined)
+        log_noise = np.clip(log_noise - unit, least, most) + unit
         if np.abs(log_noise - before).max() < SETTLED:
             break
+        at = objective.with_prior(objective.penalty, loss.relative_at(np.exp(log_noise)))
+        state = None if state is None else solver.carried_over(state, at, theta)
+        result = solver.minimize(at, theta, Run(OTHER_STEPS, TOL, state=state))
+        theta, state = result.x, result.state
     return np.exp(log_noise)
+
+
+def _determined(objective: Objective, theta: Array, loss: Likelihood, noise: Array) -> float:
+    """Return how many parameters the data determine for each output."""
+    prior = np.maximum(objective.penalty.astype(np.float64) * loss.relative_at(noise).unit, WEAKEST)
+    sums = objective.with_prior(objective.penalty, loss.at(noise)).kronecker_sum(theta)
+    found = objective.input_moments, sums, prior, np.empty(0), objective.weight_sum, objective.shape
+    variances = KroneckerPosterior.of(*found).variances()
+    of_each = (len(prior) - float(prior @ variances)) / objective.shape.n_outputs
+    return min(of_each, MOST_DETERMINED * objective.weight_sum)
+
+
+def _part(objective: Objective, seed: int) -> Objective:
+    if objective.n_samples <= PART_ROWS:
+        return objective
+    return objective.part(np.sort(np.random.default_rng(seed).permutation(objective.n_samples)[:PART_ROWS]))
+
+
+def _first_noise(objective: Objective) -> Array:
+    """Return the logarithms of the parameters that the noise has at first, shape (n_parameters, n_outputs)."""
+    loss = cast(Likelihood, objective.network.loss)
+    variances = objective.input_moments.variances()[1]
+    units = np.where(variances > 0.0, variances, 1.0) if loss.in_units_of_y else np.ones_like(variances)
+    factor = 1.0 if loss.alpha_is_relative else OPTIMISTIC
+    rows = [its.start * factor / units if its.of_precision else its.start + 0.0 * units for its in loss.parameters]
+    return np.log(rows)
 
 
 def _best_step(values: Array) -> list[float]:

@@ -1,4 +1,4 @@
-"""What is a likelihood of numbers, and which has outliers: log density, distribution function, parameters of the noise.
+"""What is a likelihood of numbers; and those whose noise differs from row to row, by known errors or outliers.
 
 Outputs are independent of each other, given their raw predictions. Each has a log density, a distribution function and
 a variance, from which intervals and the density of what was left out follow. What is unknown of the noise, besides the
@@ -62,9 +62,9 @@ class Likelihood(Loss):
         return type(self)(noise)
 
     def relative_at(self, noise: Array) -> Self:
-        """Return `at(noise)` with its losses relative to the precision of the noise, as half the squared error is."""
+        """Return `at(noise)`, with losses relative to the precision of the noise where a given penalty is."""
         likelihood = self.at(noise)
-        likelihood.unit = float(np.exp(np.log(noise[0]).mean()))
+        likelihood.unit = float(np.exp(np.log(noise[0]).mean())) if self.alpha_is_relative else 1.0
         return likelihood
 
     def curvature_factor(self, Y: Array, Z: Array) -> Array:
@@ -91,6 +91,14 @@ class Likelihood(Loss):
         """Return the second derivative of the loss of each output, or what stands for it, shape (..., n_outputs)."""
 
     @abstractmethod
+    def reported(self, noise: Array) -> dict[str, Array]:
+        """Return what a fitted estimator says of these parameters of the noise, in the units of the targets."""
+
+
+class Distribution(Likelihood):
+    """A likelihood with what intervals follow from: those of Gaussian noise have a formula."""
+
+    @abstractmethod
     def cdf(self, Y: Array, Z: Array) -> Array:
         """Return the probability of at most Y, shape (..., n_outputs)."""
 
@@ -106,12 +114,55 @@ class Likelihood(Loss):
     def between(self, low: Array, high: Array) -> Array:
         """Return a value between others; one of them where there is none."""
 
-    @abstractmethod
+
+class KnownErrors(Likelihood):
+    """Gaussian noise of which each target has a known part, the variance v: l = 1/2 r^2 / (1 / beta + v).
+
+    Targets have the shape (n_samples, 2 n_outputs): the values, and their v.
+    """
+
+    name, out_activation, in_units_of_y = "squared_error", "identity", True
+    parameters = (NoiseParameter(1.0, 1e-2, 1e8),)
+    needs_noise = may_vanish = True
+
+    def _split(self, Y: Array, Z: Array) -> tuple[Array, Array]:
+        """Return the residuals, and the variances."""
+        k = Z.shape[-1]
+        return Z - Y[..., :k], (1.0 / self.noise[0]).astype(Z.dtype) + Y[..., k:]
+
+    def losses(self, Y: Array, Z: Array) -> Array:
+        """Return half the squared errors in units of their variance."""
+        residuals, variances = self._split(Y, Z)
+        return 0.5 * (residuals * residuals / variances).sum(axis=1)
+
+    def log_densities(self, Y: Array, Z: Array) -> Array:
+        """Return the log density of each target."""
+        residuals, variances = self._split(Y, Z)
+        return -0.5 * (residuals * residuals / variances + np.log(2.0 * np.pi * variances))
+
+    def delta(self, Y: Array, Z: Array) -> Array:
+        """Overwrite raw predictions by the residuals divided by their variances and return it."""
+        residuals, variances = self._split(Y, Z)
+        return np.divide(residuals, variances, out=Z)
+
+    def curvatures(self, Y: Array, Z: Array) -> Array:
+        """Return one by the variances."""
+        return 1.0 / self._split(Y, Z)[1]
+
+    def inverse_link(self, Z: Array) -> Array:
+        """Return Z as it is."""
+        return Z
+
+    def link(self, p: Array) -> Array:
+        """Return p as it is."""
+        return p
+
     def reported(self, noise: Array) -> dict[str, Array]:
-        """Return what a fitted estimator says of these parameters of the noise, in the units of the targets."""
+        """Return the variance of the noise besides the known errors."""
+        return {"noise_variance_": 1.0 / noise[0]}
 
 
-class StudentT(Likelihood):
+class StudentT(Distribution):
     """Numbers with outliers: Student's t distribution, with its precision and its degrees of freedom."""
 
     name, out_activation, in_units_of_y = "student_t", "identity", True

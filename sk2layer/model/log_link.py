@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import gammainc, gammaincinv, gammaln, pdtr, xlogy
 
 from .._typing import Array
-from .likelihoods import Likelihood, NoiseParameter
+from .likelihoods import Distribution, NoiseParameter
 
 LEAST_RATE = 1e-6
 """Of counts that are all zero."""
@@ -36,7 +36,7 @@ def _exp(Z: Array) -> Array:
     return np.exp(np.minimum(Z, _largest(Z)))
 
 
-class LogLink(Likelihood):
+class LogLink(Distribution):
     """A likelihood whose mean is e^z."""
 
     out_activation = "exp"

@@ -38,6 +38,8 @@ class Loss(ABC):
         Whether a penalty that is given is relative to the precision of the noise, which the loss leaves out.
     needs_noise : bool
         Whether losses depend on the noise by more than a factor, so that a given penalty, too, needs to know it.
+    may_vanish : bool
+        Whether it is no concern where the noise is as small as it may be.
     parameters : tuple
         What else of the noise is unknown, see `likelihoods.Likelihood`.
     """
@@ -50,7 +52,7 @@ class Loss(ABC):
     in_units_of_y = False
     starts_at_mean = False
     alpha_is_relative = False
-    needs_noise = False
+    needs_noise = may_vanish = False
     parameters: tuple[Any, ...] = ()
 
     @abstractmethod

@@ -31,7 +31,7 @@ LEAST_WEIGHT = 1e-6
 """What is below is none: a fit that predicts has a cost."""
 
 
-def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array]:
+def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any, y_std: Any = None) -> tuple[Array, Array]:
     """Return the log density of each sample of the training data, predicted from all others, and its weight.
 
     Parameters
@@ -44,6 +44,8 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Arr
         The targets.
     sample_weight : array-like of shape (n_samples,) or None
         The weights that were passed to `fit`.
+    y_std : array-like of the shape of y or None
+        The known standard deviations that were.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Arr
         Samples of weight 0 are left out. The log density is NaN where a sample alone determines its own prediction.
         Of an average of starts it is that of their mixture.
     """
-    targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True)
+    targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True, y_std=y_std)
     posterior = network._posterior
     members = getattr(posterior, "members", (posterior,))
     each = [_log_densities(network, member, targets.loss, table) for member in members]

@@ -78,7 +78,7 @@ class InputMoments:
 
     def add(self, block: Block) -> None:
         """Add a block of rows."""
-        X1, Y, start = block.X1, block.Y, cast(slice, block.rows).start
+        X1, Y, start = block.X1, block.Y[:, : self.targets.shape[1]], cast(slice, block.rows).start
         share = np.broadcast_to(block.share, (len(Y), 1))
         self.n_rows += len(Y)
         if self.sketched:

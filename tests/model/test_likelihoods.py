@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.likelihoods import KnownErrors, StudentT
 from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import Loss
 from sk2layer.regressor import LOSSES
@@ -126,3 +126,22 @@ def test_up_to_two_degrees_of_freedom_there_is_no_variance():
     variance = likelihood.variance(np.zeros((1, 2)), np.full((1, 2), 0.5), include_noise=True)
     np.testing.assert_allclose(variance, [[np.inf, 5.5]])
     np.testing.assert_allclose(likelihood.variance(np.zeros((1, 2)), np.full((1, 2), 0.5), include_noise=False), 0.5)
+
+
+def test_known_errors_add_to_the_noise():
+    likelihood = KnownErrors(np.array([[4.0, 1.0]]))
+    rng = np.random.default_rng(0)
+    y, z, v = rng.normal(size=(5, 2)), rng.normal(size=(5, 2)), rng.uniform(0.0, 2.0, (5, 2))
+    both, known = np.hstack([y, v]), stats.norm(z, np.sqrt(v + np.array([0.25, 1.0])))
+    np.testing.assert_allclose(likelihood.log_densities(both, z), known.logpdf(y), rtol=1e-12)
+    np.testing.assert_allclose(likelihood.delta(both, z.copy()), (z - y) / (v + np.array([0.25, 1.0])), rtol=1e-12)
+    np.testing.assert_allclose(likelihood.curvatures(both, z), 1.0 / (v + np.array([0.25, 1.0])), rtol=1e-12)
+    rest = likelihood.losses(both, z + 0.5) - likelihood.losses(both, z)
+    expected = known.logpdf(y) - stats.norm(z + 0.5, np.sqrt(v + np.array([0.25, 1.0]))).logpdf(y)
+    np.testing.assert_allclose(rest, expected.sum(axis=1), rtol=1e-9)
+
+
+def test_known_errors_are_asked_for_in_float32_too():
+    likelihood, both = KnownErrors(np.array([[4.0]])), np.ones((3, 2), np.float32)
+    z = np.zeros((3, 1), np.float32)
+    assert likelihood.losses(both, z).dtype == likelihood.delta(both, z).dtype == np.float32
