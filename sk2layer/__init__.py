@@ -1,5 +1,8 @@
 """Two-layer neural networks as scikit-learn estimators."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .classifier import TwoLayerClassifier
 from .cluster.input import Cluster
 from .estimator.data import PLACES
@@ -8,5 +11,32 @@ from .version import VERSION
 
 PLACES.insert(0, Cluster())
 
+ROOMS = [
+    "callbacks",
+    "displays",
+    "export",
+    "inspection",
+    "model_selection",
+    "onnx",
+    "pipeline",
+    "preprocessing",
+    "solvers",
+]
+"""The public ones, imported when they are asked for; what is in the others may move."""
+
+for _estimator in (TwoLayerClassifier, TwoLayerRegressor):
+    _estimator.__module__ = __name__  # where users import it from, and stored files: its own file may move
+
 __version__ = VERSION
-__all__ = ["TwoLayerClassifier", "TwoLayerRegressor", "__version__"]
+__all__ = ["TwoLayerClassifier", "TwoLayerRegressor", "__version__", *ROOMS]
+
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
+
+    def __getattr__(name):
+        if name in ROOMS:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -151,7 +151,20 @@ class Checkpoint(BaseEstimator):
     # ------------------------------------------------------------------ what is called during a fit
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check that the fit can be gone on with, and start to count."""
+        """Check that the fit can be gone on with, and start to count.
+
+        Parameters
+        ----------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            What is fitted.
+        context : CallbackContext of scikit-learn
+            Where among other fits.
+
+        Raises
+        ------
+        ValueError
+            If it cannot: such as in a search, where many fits would write to one file.
+        """
         check_parameters(self)
         if not isinstance(estimator, BaseTwoLayer):
             raise ValueError(f"A Checkpoint must be set on the network itself. Got {type(estimator).__name__}.")
@@ -171,16 +184,46 @@ class Checkpoint(BaseEstimator):
         self._restart_count()
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
+        """Do nothing.
+
+        Parameters
+        ----------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            What is fitted.
+        context : CallbackContext of scikit-learn
+            Where among other fits.
+        """
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
-        """Do nothing: `on_state` is called as well."""
+        """Do nothing: `on_state` is called as well.
+
+        Parameters
+        ----------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            What is fitted.
+        context : CallbackContext of scikit-learn
+            Where among other fits.
+        """
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
+        """Do nothing.
+
+        Parameters
+        ----------
+        estimator : TwoLayerRegressor or TwoLayerClassifier
+            What is fitted.
+        context : CallbackContext of scikit-learn
+            Where among other fits.
+        """
 
     def on_state(self, estimator_now: Callable[[], BaseTwoLayer]) -> None:
-        """Write the file if it is time to."""
+        """Write the file if it is time to.
+
+        Parameters
+        ----------
+        estimator_now : callable
+            Returns the estimator as it is after the iteration.
+        """
         self._n_iter += 1
         if self._n_iter >= self.every_n_iter and time.monotonic() - self._time >= self.every_seconds:
             self._write(estimator_now())

@@ -98,8 +98,9 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         the penalty, the objective is the negative log evidence per sample, and this the lowest of the last stage of
         the search. Of an average of starts, this and all else that is reported of the fit is that of the best one.
     loss_curve_ : list of float
-        The objective after each iteration. Where the evidence chooses the penalty it rises again with each search
-        that begins, and with each stage that takes other rows or another form of the curvature.
+        The objective after each iteration; with "sgd" and "adam" its mean over the batches of the epoch. Where the
+        evidence chooses the penalty it rises again with each search that begins, and with each stage that takes other
+        rows or another form of the curvature.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int

@@ -18,6 +18,7 @@ from scipy.linalg import solve_triangular
 
 from ._typing import Array
 from .classifier import TwoLayerClassifier
+from .estimator.by_evidence import posterior_of
 from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
 from .rows.scaling import inverse_of
@@ -26,6 +27,8 @@ from .rows.scaling import inverse_of
 
 ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity"}
 """The operators of ONNX that compute the hidden activations."""
+
+__all__ = ["register"]
 
 CLASSIFIER_OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -258,12 +261,13 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     Z = _raw_prediction(graph, x, model, dtype, identity)
     graph("Identity", Z, output=operator.outputs[0].full_name)
     if len(operator.outputs) > 1:
-        if model._posterior is None:
+        posterior = posterior_of(model)
+        if posterior is None:
             raise ValueError(
                 'return_std=True needs a fit by evidence: alpha="auto", "evidence" or "ard". '
                 f"Got alpha={model.alpha!r}, and the penalty {model.alpha_:g} was used."
             )
-        variance = _variance(graph, x, model._posterior, dtype, identity)
+        variance = _variance(graph, x, posterior, dtype, identity)
         if container.get_options(model, {"include_noise": True}).get("include_noise", True):
             variance = graph("Add", variance, graph.constant(model.noise_variance_, np.float64))
         graph.cast(graph("Sqrt", variance), dtype, output=operator.outputs[1].full_name)
@@ -317,7 +321,7 @@ def _codes(graph: Graph, Z: str, n_outputs: int, dtype: Any) -> str:
 
 def _moderated_prediction(graph: Graph, x: str, model: Any, dtype: Any) -> str:
     """Append the raw predictions, moderated as by `uncertainty.moderate` where the fit was by evidence."""
-    k, posterior = model.n_outputs_, model._posterior
+    k, posterior = model.n_outputs_, posterior_of(model)
     if posterior is None:
         return _raw_prediction(graph, x, model, dtype, np.eye(k))
     softmax = model.out_activation_ == "softmax"

@@ -87,8 +87,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         the search. Of an average of starts, this and all else that is reported of the fit, except `noise_variance_`,
         is that of the best one.
     loss_curve_ : list of float
-        The objective after each iteration. Where the evidence chooses the penalty it rises again with each search
-        that begins, and with each stage that takes other rows or another form of the curvature.
+        The objective after each iteration; with "sgd" and "adam" its mean over the batches of the epoch. Where the
+        evidence chooses the penalty it rises again with each search that begins, and with each stage that takes other
+        rows or another form of the curvature.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int

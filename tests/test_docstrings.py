@@ -1,29 +1,18 @@
 """Are the docstrings of all that is public complete, and in the form that numpydoc asks for?"""
 
+import doctest
 import inspect
+import pkgutil
 from pathlib import Path
 
 import pytest
 
-import sk2layer.displays
-import sk2layer.inspection
-import sk2layer.model_selection
-import sk2layer.pipeline
-import sk2layer.preprocessing
-import sk2layer.solvers
+import sk2layer
 
 validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
 
 API = Path(__file__).parents[1] / "docs" / "api.md"
-PUBLIC = [
-    sk2layer,
-    sk2layer.solvers,
-    sk2layer.displays,
-    sk2layer.inspection,
-    sk2layer.model_selection,
-    sk2layer.pipeline,
-    sk2layer.preprocessing,
-]
+PUBLIC = [sk2layer, *(getattr(sk2layer, room) for room in sk2layer.ROOMS)]
 
 WAIVED = {
     "GL01": "ruff sees to it that all begin alike",
@@ -64,6 +53,8 @@ def test_what_is_public_is_found():
         "sk2layer.TwoLayerClassifier.partial_fit",
         "sk2layer.solvers.Solver.minimize",
         "sk2layer.displays.NetworkDisplay.from_estimator",
+        "sk2layer.callbacks.Checkpoint.load",
+        "sk2layer.onnx.register",
     }
     assert expected <= set(NAMES)
 
@@ -72,6 +63,16 @@ def test_what_is_public_is_found():
 def test_the_docstring_is_complete(name):
     faults = [f"{code}: {text}" for code, text in validate(name)["errors"] if code not in WAIVED]
     assert not faults
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if ">>>" in (pkgutil.resolve_name(name).__doc__ or "")])
+def test_examples_run(name):
+    """Those of methods, too, which pytest finds only where a class is said to be in the file that has it."""
+    found = doctest.DocTestFinder(recurse=False).find(pkgutil.resolve_name(name), name, module=False, globs={})
+    assert sum(len(test.examples) for test in found)
+    for test in found:
+        said = []
+        assert not doctest.DocTestRunner().run(test, out=said.append).failed, "".join(said)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.split(".")[-1][0].isupper()])

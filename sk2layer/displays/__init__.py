@@ -20,3 +20,6 @@ __all__ = [
     "PredictionIntervalDisplay",
     "RelevanceDisplay",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # where it is imported from: its own file may move

@@ -77,6 +77,8 @@ class AverageSlopesDisplay(Display):
         confidence_level: float = 0.95,
         max_features: int | None = None,
         ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the mean slopes of an estimator that was fitted by evidence.
 
@@ -100,6 +102,10 @@ class AverageSlopesDisplay(Display):
             Draw only so many, the largest ones.
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its bars, such as `color`.
 
         Returns
         -------
@@ -123,17 +129,21 @@ class AverageSlopesDisplay(Display):
             confidence_level=confidence_level,
             label=label,
         )
-        return display.plot(ax, max_features=max_features)
+        return display.plot(ax, max_features=max_features, name=name, **kwargs)
 
-    def plot(self, ax: Any = None, *, max_features: int | None = None) -> Self:
+    def plot(self, ax: Any = None, *, name: str | None = None, max_features: int | None = None, **kwargs: Any) -> Self:
         """Draw the bars.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What they are called in the legend.
         max_features : int, optional
             Draw only so many, the largest ones.
+        **kwargs : dict
+            What Matplotlib is told of its bars, such as `color`.
 
         Returns
         -------
@@ -146,9 +156,12 @@ class AverageSlopesDisplay(Display):
         half_width = self.standard_error[order] * ndtri(0.5 + 0.5 * self.confidence_level)
         colors = np.where(self.slope[order] >= 0.0, "tab:blue", "tab:orange").tolist()
         places = np.arange(len(order))
-        self.bars_ = ax.barh(places, self.slope[order], xerr=half_width, color=colors, ecolor="black", alpha=0.8)
+        style = {"color": colors, "ecolor": "black", "alpha": 0.8, "label": name, **kwargs}
+        self.bars_ = ax.barh(places, self.slope[order], xerr=half_width, **style)
         ax.axvline(0.0, color="black", linewidth=0.8)
         ax.set_yticks(places, [self.feature_names[number] for number in order])
         ax.invert_yaxis()
         ax.set(xlabel=self.label)
+        if name is not None:
+            ax.legend()
         return self

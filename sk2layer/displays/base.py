@@ -12,23 +12,27 @@ class Display:
     ax_: Any
     figure_: Any
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
         """Draw it, as `from_estimator` does at once.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its lines, such as `color` or `linewidth`.
 
         Returns
         -------
         display : Display
             The display itself, with `ax_`, `figure_` and what was drawn.
         """
-        self._draw(self._take_axes(ax))
+        self._draw(self._take_axes(ax), name, **kwargs)
         return self
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Any, name: str | None, **style: Any) -> None:
         """Draw on these Axes, and keep what was drawn."""
         raise NotImplementedError
 
@@ -43,6 +47,11 @@ class Display:
         self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
         self.figure_ = self.ax_.figure
         return self.ax_
+
+
+def labelled(name: str | None, label: str) -> str:
+    """Return what a part of what is drawn is called in the legend."""
+    return label if name is None else f"{name}, {label}"
 
 
 def require(estimator: Any, attribute: str, remedy: str) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..inspection import partial_dependence
-from .base import Display, check_output
+from .base import Display, check_output, labelled
 
 
 class PartialDependenceBandDisplay(Display):
@@ -78,6 +78,8 @@ class PartialDependenceBandDisplay(Display):
         percentiles: tuple[float, float] = (0.05, 0.95),
         grid_resolution: int | None = None,
         ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the partial dependence of an estimator that was fitted by evidence.
 
@@ -99,6 +101,10 @@ class PartialDependenceBandDisplay(Display):
             The number of values of the grid; by default 50 of one input, and 15 of each of two.
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its curve, marks or levels, such as `color`.
 
         Returns
         -------
@@ -114,29 +120,30 @@ class PartialDependenceBandDisplay(Display):
         check_output(output, len(found.average))
         average, std = found.average[output], found.std[output]
         display = cls(average, std, found.grid_values, found.feature_names, confidence_level=confidence_level)
-        return display.plot(ax)
+        return display.plot(ax, name=name, **kwargs)
 
-    def _draw(self, ax: Any) -> None:
-        (self._draw_curve if len(self.grid_values) == 1 else self._draw_map)(ax)
+    def _draw(self, ax: Any, name: str | None, **style: Any) -> None:
+        (self._draw_curve if len(self.grid_values) == 1 else self._draw_map)(ax, name, **style)
 
-    def _draw_curve(self, ax: Any) -> None:
+    def _draw_curve(self, ax: Any, name: str | None, **style: Any) -> None:
         (position,), half_width = self.grid_values, self.std * ndtri(0.5 + 0.5 * self.confidence_level)
-        label = f"{100 * self.confidence_level:g} % interval"
+        label = labelled(name, f"{100 * self.confidence_level:g} % interval")
         if position.dtype.kind in "iuf":
-            low, high = self.average - half_width, self.average + half_width
-            self.band_ = ax.fill_between(position, low, high, color="tab:blue", alpha=0.25, linewidth=0, label=label)
-            (self.line_,) = ax.plot(position, self.average, color="tab:blue", label=self.label)
+            (self.line_,) = ax.plot(position, self.average, **{"label": labelled(name, self.label), **style})
+            band = {"color": self.line_.get_color(), "alpha": 0.25, "linewidth": 0, "label": label}
+            self.band_ = ax.fill_between(position, self.average - half_width, self.average + half_width, **band)
         else:
+            places = [str(value) for value in position]
             self.line_, _, (self.band_,) = ax.errorbar(
-                [str(value) for value in position], self.average, half_width, fmt="o", color="tab:blue", label=label
+                places, self.average, half_width, **{"fmt": "o", "label": label, **style}
             )
         ax.set(xlabel=self.feature_names[0], ylabel=self.label)
         ax.legend()
 
-    def _draw_map(self, ax: Any) -> None:
+    def _draw_map(self, ax: Any, name: str | None, **style: Any) -> None:
         across, up = (np.asarray(grid, dtype=np.float64) for grid in self.grid_values)
-        self.line_ = ax.contourf(across, up, self.average.T, levels=12)
+        self.line_ = ax.contourf(across, up, self.average.T, **{"levels": 12, **style})
         self.band_ = ax.contour(across, up, self.std.T, levels=4, colors="white", linestyles="dashed", linewidths=0.8)
         ax.clabel(self.band_, fmt="± %.3g", fontsize="small")
-        self.figure_.colorbar(self.line_, ax=ax, label=self.label)
+        self.figure_.colorbar(self.line_, ax=ax, label=labelled(name, self.label))
         ax.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])

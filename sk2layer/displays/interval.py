@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from ..estimator.origin import steps_of
-from .base import Display, check_output, names_of_inputs, require
+from .base import Display, check_output, labelled, names_of_inputs, require
 from .sweep import sweep
 
 
@@ -89,6 +89,8 @@ class PredictionIntervalDisplay(Display):
         include_noise: bool = True,
         n_points: int = 200,
         ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the intervals of a regressor that was fitted by evidence.
 
@@ -115,6 +117,10 @@ class PredictionIntervalDisplay(Display):
             The number of points at which a band is computed.
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its curve or marks and their intervals, such as `color`.
 
         Returns
         -------
@@ -156,29 +162,72 @@ class PredictionIntervalDisplay(Display):
             label=f"{100 * confidence_level:g} % interval",
             names=names,
         )
-        return display.plot(ax)
+        return display.plot(ax, name=name, **kwargs)
 
-    def _draw(self, ax: Any) -> None:
-        (self._draw_band if self.band else self._draw_bars)(ax)
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        interval: Any,
+        *,
+        label: str = "interval",
+        ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw intervals beside what was measured, whoever has predicted them.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            The measured targets.
+        y_pred : array-like of shape (n_samples,)
+            The predictions.
+        interval : array-like of shape (n_samples, 2)
+            The lower and the upper end of each interval.
+        label : str, default="interval"
+            What the intervals are called in the legend.
+        ax : matplotlib Axes, optional
+            What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of the marks and their intervals, such as `color`.
+
+        Returns
+        -------
+        display : PredictionIntervalDisplay
+            What was drawn.
+        """
+        y_true, y_pred, interval = (np.asarray(values, dtype=np.float64) for values in (y_true, y_pred, interval))
+        if not y_true.shape == y_pred.shape == interval.shape[:-1] or interval.shape[-1:] != (2,) or y_true.ndim != 1:
+            raise ValueError(
+                "y_true and y_pred must have shape (n_samples,), and interval (n_samples, 2). "
+                f"Got {y_true.shape}, {y_pred.shape} and {interval.shape}."
+            )
+        names = ("measured", "predicted")
+        return cls(y_true, y_pred, interval, band=False, label=label, names=names).plot(ax, name=name, **kwargs)
+
+    def _draw(self, ax: Any, name: str | None, **style: Any) -> None:
+        marks = {"label": labelled(name, "prediction"), **({} if self.band else {"marker": ".", "linestyle": "none"})}
+        (self.line_,) = ax.plot(self.position, self.prediction, **{**marks, **style})
+        (self._draw_band if self.band else self._draw_bars)(ax, name, self.line_.get_color())
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
         ax.legend()
 
-    def _draw_band(self, ax: Any) -> None:
-        self.interval_ = ax.fill_between(
-            self.position, *np.transpose(self.interval), color="tab:blue", alpha=0.25, linewidth=0, label=self.label
-        )
-        (self.line_,) = ax.plot(self.position, self.prediction, color="tab:blue", label="prediction")
+    def _draw_band(self, ax: Any, name: str | None, color: Any) -> None:
+        ends, label = np.transpose(self.interval), labelled(name, self.label)
+        self.interval_ = ax.fill_between(self.position, *ends, color=color, alpha=0.25, linewidth=0, label=label)
         self.data_ = None
         if self.data is not None:
             (self.data_,) = ax.plot(*self.data, ".", color="tab:gray", label="data")
 
-    def _draw_bars(self, ax: Any) -> None:
-        self.interval_ = ax.vlines(
-            self.position, *np.transpose(self.interval), color="tab:blue", alpha=0.25, label=self.label
-        )
-        (self.line_,) = ax.plot(self.position, self.prediction, ".", color="tab:blue", label="prediction")
-        ends = [np.min(self.position), np.max(self.position)]
-        (self.data_,) = ax.plot(ends, ends, color="black", linewidth=0.8, label="as measured")
+    def _draw_bars(self, ax: Any, name: str | None, color: Any) -> None:
+        ends, label = np.transpose(self.interval), labelled(name, self.label)
+        self.interval_ = ax.vlines(self.position, *ends, color=color, alpha=0.25, label=label)
+        corners = [np.min(self.position), np.max(self.position)]
+        (self.data_,) = ax.plot(corners, corners, color="black", linewidth=0.8, label="as measured")
 
 
 def _find_input(feature: int | str, names: list[str]) -> int:

@@ -4,7 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from .base import Display, require
+from ..estimator.reach import network_of
+from .base import Display, labelled, require
 
 
 class LossCurveDisplay(Display):
@@ -50,15 +51,19 @@ class LossCurveDisplay(Display):
         self.validation_loss_curve = validation_loss_curve
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters
         ----------
-        estimator : TwoLayerRegressor or TwoLayerClassifier
+        estimator : TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one
             The fitted estimator.
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its lines, such as `color`.
 
         Returns
         -------
@@ -70,16 +75,22 @@ class LossCurveDisplay(Display):
         NotFittedError
             If the estimator has not been fitted.
         """
-        curve = require(estimator, "loss_curve_", "it is not a network that reports its losses")
-        return cls(curve, getattr(estimator, "validation_loss_curve_", None)).plot(ax)
+        network = network_of(estimator)
+        curve = require(network, "loss_curve_", "it is not a network that reports its losses")
+        return cls(curve, getattr(network, "validation_loss_curve_", None)).plot(ax, name=name, **kwargs)
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Any, name: str | None, **style: Any) -> None:
         steps = np.arange(1, len(self.loss_curve) + 1)
-        self.lines_ = ax.plot(steps, self.loss_curve, color="tab:blue", label="training")
+        self.lines_ = ax.plot(steps, self.loss_curve, **{"label": labelled(name, "training"), **style})
         if self.validation_loss_curve is not None:
-            best = int(np.argmin(self.validation_loss_curve))
-            lowest = self.validation_loss_curve[best]
-            self.lines_ += ax.plot(steps, self.validation_loss_curve, color="tab:orange", label="validation")
-            self.lines_ += ax.plot(steps[best], lowest, "o", color="tab:orange", label="lowest")
+            dashed = {
+                "label": labelled(name, "validation"),
+                **({"linestyle": "--"} if "color" in style else {}),
+                **style,
+            }
+            self.lines_ += ax.plot(steps, self.validation_loss_curve, **dashed)
+            best, color = int(np.argmin(self.validation_loss_curve)), self.lines_[-1].get_color()
+            lowest = steps[best], self.validation_loss_curve[best]
+            self.lines_ += ax.plot(*lowest, "o", color=color, label=labelled(name, "lowest"))
         ax.set(xlabel="iteration", ylabel="loss")
         ax.legend()

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from .._typing import Array
+from ..estimator.reach import network_of, rows_for_network
 from ..model.activations import ACTIVATIONS
 from .base import Display, names_of_inputs, names_of_outputs, require
 
@@ -69,21 +70,28 @@ class NetworkDisplay(Display):
         feature_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
         ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the network of a fitted estimator.
 
         Parameters
         ----------
-        estimator : TwoLayerRegressor or TwoLayerClassifier
+        estimator : TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one
             The fitted estimator.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
-            Inputs, from which it is seen how much inputs and hidden units vary.
+            Inputs as the estimator takes them, from which it is seen how much inputs and hidden units vary.
         feature_names : list of str, optional
-            The names of the inputs; by default those of the training data, or x0, x1, and so on.
+            The names of the inputs of the network; by default those of the training data, those that the steps of a
+            Pipeline give them, or x0, x1, and so on.
         output_names : list of str, optional
             The names of the outputs; by default those of the classes (of two, the second), y, or y0, y1, and so on.
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its lines, such as `color`.
 
         Returns
         -------
@@ -97,24 +105,29 @@ class NetworkDisplay(Display):
         ValueError
             If there are not as many names as inputs or outputs.
         """
-        W1, W2 = require(estimator, "coefs_", "it is not a network")
-        names = names_of_inputs(estimator, feature_names, len(W1))
-        flows = _flows(validate_data(estimator, X, reset=False, dtype=np.float64), estimator)
-        outputs = names_of_outputs(estimator, output_names, W2.shape[1])
-        return cls(flows, names, outputs).plot(ax)
+        network = network_of(estimator)
+        W1, W2 = require(network, "coefs_", "it is not a network")
+        if feature_names is None and hasattr(estimator, "steps"):
+            feature_names = estimator[:-1].get_feature_names_out()
+        names = names_of_inputs(network, feature_names, len(W1))
+        rows = validate_data(network, rows_for_network(estimator, X), reset=False, dtype=np.float64)
+        outputs = names_of_outputs(network, output_names, W2.shape[1])
+        return cls(_flows(rows, network), names, outputs).plot(ax, name=name, **kwargs)
 
-    def _draw(self, ax: Any) -> None:
+    def _draw(self, ax: Any, name: str | None, **style: Any) -> None:
         order = np.argsort(-np.linalg.norm(self.flows[1], axis=1), kind="stable")
         flows = [self.flows[0][:, order], self.flows[1][order]]
         heights = [_heights(size) for size in (*flows[0].shape, flows[1].shape[1])]
-        self.lines_ = [_draw_lines(ax, n, heights[n], heights[n + 1], flow) for n, flow in enumerate(flows)]
-        style = {"marker": "o", "linestyle": "none", "markersize": 9, "color": "white", "markeredgecolor": "black"}
-        self.nodes_ = [ax.plot(np.full(len(y), n), y, **style)[0] for n, y in enumerate(heights)]
+        self.lines_ = [_draw_lines(ax, n, heights[n], heights[n + 1], flow, style) for n, flow in enumerate(flows)]
+        circles = {"marker": "o", "linestyle": "none", "markersize": 9, "color": "white", "markeredgecolor": "black"}
+        self.nodes_ = [ax.plot(np.full(len(y), n), y, **circles)[0] for n, y in enumerate(heights)]
         for x, side, named, y in [(-0.05, "right", self.feature_names, 0), (2.05, "left", self.output_names, 2)]:
-            for name, height in zip(named, heights[y], strict=True):
-                ax.text(x, height, name, ha=side, va="center")
+            for label, height in zip(named, heights[y], strict=True):
+                ax.text(x, height, label, ha=side, va="center")
         ax.set(xlim=(-0.6, 2.5), ylim=(-0.05, 1.05))
         ax.axis("off")
+        if name is not None:
+            ax.set_title(name)
 
 
 def _flows(X: Array, estimator: Any) -> list[Array]:
@@ -130,7 +143,7 @@ def _heights(size: int) -> Array:
     return 1.0 - (np.arange(size) + 0.5) / size
 
 
-def _draw_lines(ax: Any, layer: int, left: Array, right: Array, flow: Array) -> Any:
+def _draw_lines(ax: Any, layer: int, left: Array, right: Array, flow: Array, style: dict[str, Any]) -> Any:
     """Draw a line from each circle of one layer to each of the next, and return them."""
     from matplotlib.collections import LineCollection
 
@@ -141,4 +154,5 @@ def _draw_lines(ax: Any, layer: int, left: Array, right: Array, flow: Array) -> 
         colors=np.where(flow.ravel() >= 0.0, "tab:blue", "tab:orange").tolist(),
         alpha=0.25 + 0.75 * strength,
     )
+    lines.set(**style)
     return ax.add_collection(lines)

@@ -62,6 +62,8 @@ class RelevanceDisplay(Display):
         feature_names: Sequence[str] | None = None,
         max_features: int | None = None,
         ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the relevances of a fitted estimator.
 
@@ -77,6 +79,10 @@ class RelevanceDisplay(Display):
             Draw only so many, the most relevant ones.
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What it is called in the legend, to tell it from others on the same Axes.
+        **kwargs : dict
+            What Matplotlib is told of its bars, such as `color`.
 
         Returns
         -------
@@ -97,17 +103,21 @@ class RelevanceDisplay(Display):
             variances = np.bincount(origins(steps), relevances**2, minlength=steps[0].n_features_in_)
             relevances = np.sqrt(variances)
         names = names_of_inputs(estimator, feature_names, len(relevances))
-        return cls(relevances, names).plot(ax, max_features=max_features)
+        return cls(relevances, names).plot(ax, max_features=max_features, name=name, **kwargs)
 
-    def plot(self, ax: Any = None, *, max_features: int | None = None) -> Self:
+    def plot(self, ax: Any = None, *, name: str | None = None, max_features: int | None = None, **kwargs: Any) -> Self:
         """Draw the bars.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw on; by default a new figure.
+        name : str, optional
+            What they are called in the legend.
         max_features : int, optional
             Draw only so many, the most relevant ones.
+        **kwargs : dict
+            What Matplotlib is told of its bars, such as `color`.
 
         Returns
         -------
@@ -118,8 +128,11 @@ class RelevanceDisplay(Display):
             raise ValueError(f"max_features must be an int of at least 1 or None. Got {max_features!r}.")
         ax = self._take_axes(ax)
         order = np.argsort(-np.asarray(self.relevances), kind="stable")[:max_features]
-        self.bars_ = ax.barh(np.arange(len(order)), np.asarray(self.relevances)[order], color="tab:blue")
+        style = {"color": "tab:blue", "label": name, **kwargs}
+        self.bars_ = ax.barh(np.arange(len(order)), np.asarray(self.relevances)[order], **style)
         ax.set_yticks(np.arange(len(order)), [self.feature_names[number] for number in order])
         ax.invert_yaxis()
         ax.set(xlabel="relevance")
+        if name is not None:
+            ax.legend()
         return self

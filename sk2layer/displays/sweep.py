@@ -8,12 +8,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .._typing import Array
-
-CATEGORICAL = ("category", "Categorical", "Enum")
-"""How the dtypes of columns of categories are named, by pandas and by polars."""
-
-MISSING = {"NoneType", "NAType"}
-"""The types of missing values among objects, beside NaN, which is a number."""
+from ..preprocessing.columns import is_categorical, is_missing
 
 
 class Sweep(NamedTuple):
@@ -52,13 +47,13 @@ def sweep(X: Any, number: int, n_points: int) -> Sweep:
 def _numbers(column: Any) -> Array:
     """Return a column in float64, times as their ticks; all NaN where it is neither."""
     values = np.asarray(column)
-    if str(column.dtype).startswith(CATEGORICAL):
+    if is_categorical(column):
         return np.full(len(values), np.nan)
     if values.dtype.kind in "mM":
         return np.where(np.isnat(values), np.nan, values.astype(np.int64))
     if values.dtype.kind == "O":
-        others = {type(value).__name__ for value in values if not _is_number(value)}
-        return np.array([float(v) if others <= MISSING and _is_number(v) else np.nan for v in values])
+        numbers = all(_is_number(value) for value in values if not is_missing(value))
+        return np.array([np.nan if not numbers or is_missing(value) else float(value) for value in values])
     return values.astype(np.float64) if values.dtype.kind in "biuf" else np.full(len(values), np.nan)
 
 

@@ -1,5 +1,6 @@
 """What a fit by evidence asks for, leaves in an estimator, and says of itself; and the penalty of other fits."""
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,15 @@ def shortcomings(outcome: Outcome) -> list[str]:
             "do not matter this is no concern."
         )
     return said
+
+
+def posterior_of(network: Any) -> Any:
+    """Return the `FittedPosterior` or `Mixture` that a fit by evidence has left in one of our estimators, or None."""
+    return network._posterior
+
+
+def knows_deviations(regressor: Any) -> bool:
+    """Return whether a fitted regressor, of anybody's, can `return_std`; of ours, after a fit by evidence."""
+    return "return_std" in signature(regressor.predict).parameters and (
+        not hasattr(regressor, "_posterior") or posterior_of(regressor) is not None
+    )

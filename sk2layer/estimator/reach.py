@@ -25,20 +25,3 @@ def rows_for_network(model: Any, X: Any) -> Any:
 def ask(model: Any, method: str, X: Any, **params: Any) -> Any:
     """Return what a method of the network says of rows as the model takes them."""
     return getattr(network_of(model), method)(rows_for_network(model, X), **params)
-
-
-def check_by_evidence(model: Any, params: dict[str, Any]) -> None:
-    """Raise ValueError where it is known before any work that the fit of a candidate will not be by evidence."""
-    network = network_of(model)
-    grouping = getattr(network, "_grouping", None)
-    if grouping is None:
-        raise ValueError(
-            "EvidenceSearch needs a TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one. The "
-            f"candidate {params} ends in {network!r}."
-        )
-    if not grouping():
-        raise ValueError(
-            'EvidenceSearch needs fits by evidence: alpha="evidence" or "ard", or "auto" with solver "auto", "lbfgs" '
-            f'or "lm" and without early stopping. The candidate {params} has alpha={network.alpha!r}, '
-            f"solver={network.solver!r}, early_stopping={network.early_stopping!r}."
-        )

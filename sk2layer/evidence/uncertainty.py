@@ -27,6 +27,7 @@ from ..model.activations import ACTIVATIONS
 from ..model.network import Shape, Weights
 from ..rows.predict import predict_raw
 from ..rows.scaling import Scaling, inverse_of
+from .mixture import mixture_moments
 from .posterior import Derivatives, Posterior, dense, predictive_covariance
 from .slopes import Members, SlopeMoments
 
@@ -101,12 +102,14 @@ class Mixture(NamedTuple):
 
     def covariance(self, X: Any) -> Array:
         """Return the mean of the members' covariances plus the covariance of their means."""
-        means = [member.mean(X) for member in self.members]
-        center, total = np.mean(means, axis=0), 0.0
-        for member, mean in zip(self.members, means, strict=True):
-            apart = mean - center
-            total = total + member.covariance(X) + apart[:, :, np.newaxis] * apart[:, np.newaxis]
-        return np.divide(total, len(self.members))
+        n_members = len(self.members)
+        means = np.stack([member.mean(X) for member in self.members])
+        covariances = (member.covariance(X) for member in self.members)
+        return mixture_moments(np.full(n_members, 1.0 / n_members), means, covariances, square=_outer)[1]
+
+
+def _outer(z: Array) -> Array:
+    return z[:, :, np.newaxis] * z[:, np.newaxis]
 
 
 def check_confidence_level(level: Any) -> None:

@@ -66,6 +66,11 @@ class Loss(ABC):
         losses = self.losses(Y, Z)
         return losses, self.delta(Y, Z)
 
+    def total_and_delta(self, Y: Array, Z: Array, weight: Array | None) -> tuple[float, Array]:
+        """Return the weighted sum of the losses and their derivatives by the raw predictions, which overwrite `Z`."""
+        losses, delta = self.losses_and_delta(Y, Z)
+        return float(losses.sum() if weight is None else losses @ weight), delta
+
 
 class HalfSquaredError(Loss):
     """l = 1/2 sum_k (z_k - y_k)^2, for regression; the link is the identity."""
@@ -81,6 +86,13 @@ class HalfSquaredError(Loss):
         """Return half the squared error of each sample, and the error, which overwrites `Z`."""
         residual = self.delta(Y, Z)
         return self._half_squares(residual), residual
+
+    def total_and_delta(self, Y: Array, Z: Array, weight: Array | None) -> tuple[float, Array]:
+        """Return the weighted sum of half the squared errors, and the errors, which overwrite `Z`."""
+        if weight is not None:
+            return super().total_and_delta(Y, Z, weight)
+        residual = self.delta(Y, Z)
+        return 0.5 * float(np.vdot(residual, residual)), residual
 
     @staticmethod
     def _half_squares(residual: Array) -> Array:
@@ -167,6 +179,7 @@ class ScaledSquaredError(HalfSquaredError):
         return 0.5 * (Z - Y) ** 2 @ self.precision
 
     losses_and_delta = Loss.losses_and_delta  # here the delta is not the error
+    total_and_delta = Loss.total_and_delta
 
     def delta(self, Y: Array, Z: Array) -> Array:
         """Overwrite raw predictions by the residuals times the precision and return it."""

@@ -13,7 +13,8 @@ from sklearn.exceptions import FitFailedWarning
 from .._typing import Array
 from ..estimator.callback_support import FRAMES_OF_FIT, CandidateTask
 from ..estimator.reach import network_of, rows_for_network
-from .stacking import leave_one_out, stacking_weights
+from ..evidence.mixture import stacking_weights
+from .left_out import leave_one_out
 
 CRITERIA = {"evidence": "log_marginal_likelihood", "loo": "loo_log_density"}
 REPORTED = [*CRITERIA.values(), "effective_n_parameters"]
@@ -41,6 +42,23 @@ class Fit(NamedTuple):
     def said(self, name: str) -> float:
         """Return a fitted attribute of the network; NaN if there is none."""
         return float("nan") if self.model is None else float(getattr(network_of(self.model), f"{name}_"))
+
+
+def check_by_evidence(model: Any, params: dict[str, Any]) -> None:
+    """Raise ValueError where it is known before any work that the fit of a candidate will not be by evidence."""
+    network = network_of(model)
+    grouping = getattr(network, "_grouping", None)
+    if grouping is None:
+        raise ValueError(
+            "EvidenceSearch needs a TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one. The "
+            f"candidate {params} ends in {network!r}."
+        )
+    if not grouping():
+        raise ValueError(
+            'EvidenceSearch needs fits by evidence: alpha="evidence" or "ard", or "auto" with solver "auto", "lbfgs" '
+            f'or "lm" and without early stopping. The candidate {params} has alpha={network.alpha!r}, '
+            f"solver={network.solver!r}, early_stopping={network.early_stopping!r}."
+        )
 
 
 def fit_candidate(

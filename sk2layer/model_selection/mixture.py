@@ -10,7 +10,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .._typing import Array
+from ..estimator.by_evidence import posterior_of
 from ..estimator.reach import ask, network_of
+from ..evidence.mixture import mixture_moments
 from ..evidence.uncertainty import check_confidence_level, interval
 
 
@@ -35,14 +37,14 @@ class Mixture(NamedTuple):
             return self._mean(self._each("predict", X))
         said = [ask(model, "predict", X, return_std=True, include_noise=include_noise) for model in self.models]
         means, stds = (np.stack(part) for part in zip(*said, strict=True))
-        mean = self._mean(means)
-        return mean, np.sqrt(self._mean(np.square(stds) + np.square(means - mean)))
+        mean, variance = mixture_moments(self.weights.astype(means.dtype), means, np.square(stds))
+        return mean, np.sqrt(variance)
 
     def predict_interval(self, X: Any, confidence_level: float, include_noise: bool) -> Array:
         """Return intervals as a regressor does, with the fewest degrees of freedom of a model."""
         check_confidence_level(confidence_level)
         mean, std = self.predict(X, return_std=True, include_noise=include_noise)
-        known_by = min(network_of(model)._posterior.degrees_of_freedom for model in self.models)
+        known_by = min(posterior_of(network_of(model)).degrees_of_freedom for model in self.models)
         return interval(mean, std, known_by, confidence_level)
 
     def predict_proba(self, X: Any) -> Array:

@@ -21,10 +21,10 @@ from .._typing import Array
 from ..estimator.callback_support import CallbackSupportMixin, SearchReporter, with_callbacks
 from ..estimator.data import place_of, where_the_rows_are
 from ..estimator.fitted import all_or_nothing
-from ..estimator.reach import ask, check_by_evidence, network_of
+from ..estimator.reach import ask, network_of
 from ..solvers._parameters import check_parameters, choice, naming_parameters
 from ..solvers.documentation import Documented
-from .candidates import CRITERIA, Fit, criterion_of, fit_candidate, report_failures, results_of
+from .candidates import CRITERIA, Fit, check_by_evidence, criterion_of, fit_candidate, report_failures, results_of
 from .mixture import Mixture
 
 FITTED = ["best_estimator_", "estimators_", "weights_", "feature_names_in_"]

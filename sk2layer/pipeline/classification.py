@@ -9,9 +9,8 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._typing import Array
 from ..classifier import TwoLayerClassifier
+from ..evidence.mixture import stacking_weights
 from .members import Stacked
-
-EM_STEPS = 100
 
 
 class StackedClassifier(ClassifierMixin, Stacked):
@@ -95,7 +94,8 @@ class StackedClassifier(ClassifierMixin, Stacked):
         for (_, test), fitted in zip(folds, models, strict=True):
             found = [model.predict_proba(rows.X[test])[np.arange(len(test)), codes[test]] for model in fitted]
             likelihood[test] = np.column_stack(found)
-        self._keep(_best_mixture(likelihood, rows.weight), rows)
+        log_likelihood = np.log(np.maximum(likelihood, np.finfo(float).tiny))
+        self._keep(stacking_weights(log_likelihood, rows.weight), rows)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -129,13 +129,3 @@ class StackedClassifier(ClassifierMixin, Stacked):
         """
         probability = self.predict_proba(X)
         return self.classes_[probability.argmax(axis=1)]
-
-
-def _best_mixture(likelihood: Array, weight: Array | None) -> Array:
-    """Return the weights of the mixture under which what was seen is most probable, by the EM algorithm."""
-    mixture = np.full(likelihood.shape[1], 1.0 / likelihood.shape[1])
-    likelihood = np.maximum(likelihood, np.finfo(float).tiny)
-    for _ in range(EM_STEPS):
-        share = mixture * likelihood
-        mixture = np.average(share / share.sum(axis=1, keepdims=True), axis=0, weights=weight)
-    return mixture

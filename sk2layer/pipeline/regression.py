@@ -1,6 +1,5 @@
 """The mean of several networks, weighted by their errors on rows that they have not seen, and how far off it is."""
 
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +9,8 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 
 from .._typing import Array
+from ..evidence.mixture import mixture_moments
+from ..evidence.uncertainty import check_confidence_level
 from ..regressor import TwoLayerRegressor
 from .members import Rows, Stacked
 
@@ -157,8 +158,7 @@ class StackedRegressor(RegressorMixin, Stacked):
         interval : ndarray of shape (n_samples, 2)
             Its lower and upper end.
         """
-        if not (isinstance(confidence_level, Real) and 0.0 < confidence_level < 1.0):
-            raise ValueError(f"confidence_level must be a float in the range (0, 1). Got {confidence_level!r}.")
+        check_confidence_level(confidence_level)
         X = self._rows(X)
         y, std = _mixture(*_predicted(self.members_, X), self.weights_)
         half_width = std * np.interp(confidence_level, self.levels_, self.deviations_)
@@ -174,8 +174,7 @@ def _predicted(members: list[Pipeline], X: Array) -> tuple[Array, Array]:
 
 def _mixture(predicted: Array, std: Array, weights: Array) -> tuple[Array, Array]:
     """Return mean and standard deviation of the mixture of distributions about each, with one standard deviation."""
-    y = predicted @ weights
-    variance = std**2 + (predicted - y[:, np.newaxis]) ** 2 @ weights
+    y, variance = mixture_moments(weights, predicted.T, [std**2] * len(weights))
     return y, np.sqrt(np.maximum(variance, np.finfo(float).tiny))
 
 

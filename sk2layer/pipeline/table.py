@@ -8,8 +8,8 @@ from sklearn.utils.metaestimators import available_if
 
 from ..estimator.origin import gradient, steps_of
 from ..preprocessing import PiecewiseLinearEncoder
+from ..preprocessing.columns import make_table_encoder
 from .classification import StackedClassifier
-from .columns import make_table_encoder
 from .regression import StackedRegressor
 
 BY_NAME = {"regressor": StackedRegressor, "classifier": StackedClassifier}

@@ -1,7 +1,6 @@
 """A target that is transformed for the fit, and what is predicted of it, in its own units."""
 
 from copy import deepcopy
-from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
+from ..estimator.by_evidence import knows_deviations
 from ..estimator.data import place_of, where_the_rows_are
 from ..estimator.reach import ask, network_of
 from ..solvers._parameters import naming_parameters
@@ -162,7 +162,7 @@ class TransformedTarget(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             Their standard deviations, only with `return_std`.
         """
         check_is_fitted(self)
-        if not (return_std or self._knows_std()):
+        if not (return_std or knows_deviations(network_of(self.regressor_))):
             return self._by_column(Scale.back, ask(self.regressor_, "predict", X))
         t, std = ask(self.regressor_, "predict", X, return_std=True)
         mean, std_of_new = self._by_column(Scale.moments, t, std)
@@ -172,13 +172,6 @@ class TransformedTarget(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             return mean, std_of_new
         t, std = ask(self.regressor_, "predict", X, return_std=True, include_noise=False)
         return mean, self._by_column(Scale.moments, t, std)[1]
-
-    def _knows_std(self) -> bool:
-        """Return whether the regressor predicts standard deviations; of ours, after a fit by evidence."""
-        network = network_of(self.regressor_)
-        return (
-            "return_std" in signature(network.predict).parameters and getattr(network, "_posterior", True) is not None
-        )
 
     @_regressor_has("predict_interval")
     @where_the_rows_are

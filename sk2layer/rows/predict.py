@@ -12,8 +12,11 @@ from ..model.activations import Activation
 from ..model.network import Weights, input_slopes
 from .threads import PASS_OPERATIONS, ThreadMap, one_blas_thread, thread_budget
 
-PREDICT_BYTES = 2**18
-"""Of hidden values and inputs, in a block of so many rows that they stay within a second-level cache."""
+PREDICT_BYTES = 2**21
+"""Of hidden values and inputs in a block: as `sums.BLOCK_BYTES`, of which a pass backward takes the other half."""
+
+PARTS = 4
+"""Of the rows for each thread: one that is held up leaves the rest to the others."""
 
 Predict = Callable[[Any, Weights, Activation, int], Array]
 """What is computed for rows by some threads."""
@@ -41,7 +44,7 @@ def predict_raw(X: Any, weights: Weights, activation: Activation, n_threads: int
         _predict_rows(X[part], V1, function, W2, n_rows, Z2[part])
 
     n_blocks = -(-len(Z2) // n_rows)
-    bounds = np.linspace(0, n_blocks, min(n_threads, n_blocks) + 1).astype(int) * n_rows
+    bounds = np.linspace(0, n_blocks, min(PARTS * n_threads if n_threads > 1 else 1, n_blocks) + 1).astype(int) * n_rows
     ThreadMap(n_threads)(predict, [slice(*part) for part in itertools.pairwise(bounds.tolist())])
     Z2 += b2
     return Z2

@@ -17,3 +17,6 @@ SOLVERS: dict[str, type[Solver]] = {
 }
 
 __all__ = ["LBFGS", "SGD", "Adam", "GradientDescent", "LevenbergMarquardt", "Run", "Solver"]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # where it is imported from: its own file may move

@@ -12,6 +12,5 @@ class Documented:
     _doc_link_template: ClassVar[str] = DOCUMENTATION + "/generated/{name}.html"
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """Return the name by which the class is imported: that of its package, and its own."""
-        package = type(self).__module__.rpartition(".")[0]
-        return {"name": f"{package}.{type(self).__name__}"}
+        """Return the name by which the class is imported."""
+        return {"name": f"{type(self).__module__}.{type(self).__name__}"}

@@ -8,6 +8,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.displays import (
@@ -20,6 +21,7 @@ from sk2layer.displays import (
 )
 from sk2layer.inspection import average_slopes, partial_dependence
 from sk2layer.pipeline import make_table_pipeline
+from sk2layer.preprocessing import PiecewiseLinearEncoder
 
 N_FEATURES = 3
 
@@ -52,18 +54,22 @@ def ard(X, y):
     return TwoLayerRegressor(4, alpha="ard", random_state=0).fit(X, y)
 
 
-def draw(name, model, ard, X, y, **given):
+def draw(which, model, ard, X, y, **given):
     """Return the display of that name."""
     makers = {
         "losses": lambda: LossCurveDisplay.from_estimator(model, **given),
         "intervals": lambda: PredictionIntervalDisplay.from_estimator(model, X, y, **given),
         "network": lambda: NetworkDisplay.from_estimator(model, X, **given),
         "relevances": lambda: RelevanceDisplay.from_estimator(ard, **given),
+        "slopes": lambda: AverageSlopesDisplay.from_estimator(ard, X, **given),
+        "dependence": lambda: PartialDependenceBandDisplay.from_estimator(ard, X, 0, grid_resolution=5, **given),
     }
-    return makers[name]()
+    return makers[which]()
 
 
-every_display = pytest.mark.parametrize("name", ["losses", "intervals", "network", "relevances"])
+every_display = pytest.mark.parametrize(
+    "name", ["losses", "intervals", "network", "relevances", "slopes", "dependence"]
+)
 
 
 @every_display
@@ -296,6 +302,78 @@ def test_a_network_of_zeros_can_be_drawn(X):
 def test_output_names_must_be_as_many_as_outputs(model, X):
     with pytest.raises(ValueError, match=r"output_names must be 1 names\. Got 2"):
         NetworkDisplay.from_estimator(model, X, output_names=["a", "b"])
+
+
+# ---------------------------------------------------------------------- style
+
+
+def color_of(name, display):
+    """Return the colour of the first thing drawn that has one to choose."""
+    if name in ("relevances", "slopes"):
+        return to_rgb(display.bars_[0].get_facecolor())
+    return to_rgb((display.lines_[0] if name == "losses" else display.line_).get_color())
+
+
+@pytest.mark.parametrize("name", ["losses", "intervals", "dependence"])
+def test_two_curves_on_the_same_axes_differ(name, model, ard, X, y):
+    _, ax = pyplot.subplots()
+    one = draw(name, model, ard, X, y, ax=ax, name="one")
+    first = color_of(name, one)
+    two = draw(name, ard, ard, X, y, ax=ax, name="two")
+    assert first != color_of(name, two)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {label.partition(",")[0] for label in labels} >= {"one", "two"}
+
+
+@pytest.mark.parametrize("name", ["losses", "intervals", "relevances", "slopes", "dependence"])
+def test_a_color_can_be_chosen(name, model, ard, X, y):
+    display = draw(name, model, ard, X, y, color="tab:red", name="mine")
+    assert color_of(name, display) == to_rgb("tab:red")
+    assert any("mine" in text.get_text() for text in display.ax_.get_legend().get_texts())
+    if name == "intervals":
+        assert to_rgb(display.interval_.get_colors()[0]) == to_rgb("tab:red")
+
+
+def test_the_lines_of_a_network_can_be_styled(model, X):
+    display = NetworkDisplay.from_estimator(model, X, linestyle="dashed", name="mine")
+    assert all(style[1] for lines in display.lines_ for style in lines.get_linestyles())
+    assert display.ax_.get_title() == "mine"
+
+
+def test_curves_of_one_color_are_told_apart(X, y):
+    model = TwoLayerRegressor(2, early_stopping=True, random_state=0).fit(X, y)
+    training, validation, _ = LossCurveDisplay.from_estimator(model, color="tab:red").lines_
+    assert training.get_linestyle() != validation.get_linestyle()
+    _, *mine = LossCurveDisplay.from_estimator(model, color="tab:red", linestyle=":").lines_
+    assert mine[0].get_linestyle() == ":"
+
+
+# ---------------------------------------------------------------------- pipelines and predictions
+
+
+def test_what_is_in_a_pipeline_is_drawn(X, y):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = make_pipeline(PiecewiseLinearEncoder(2), TwoLayerRegressor(3, random_state=0)).fit(frame, y)
+    encoder, network = model
+    np.testing.assert_array_equal(LossCurveDisplay.from_estimator(model).lines_[0].get_ydata(), network.loss_curve_)
+    display, alone = (
+        NetworkDisplay.from_estimator(model, frame),
+        NetworkDisplay.from_estimator(network, encoder.transform(frame)),
+    )
+    np.testing.assert_array_equal(display.flows[0], alone.flows[0])
+    assert display.feature_names == encoder.get_feature_names_out().tolist()
+
+
+def test_predictions_of_anybody_are_drawn_with_their_intervals(model, X, y):
+    interval = model.predict_interval(X)
+    ours = PredictionIntervalDisplay.from_estimator(model, X, y)
+    theirs = PredictionIntervalDisplay.from_predictions(y.tolist(), model.predict(X), interval, name="theirs")
+    np.testing.assert_array_equal(theirs.line_.get_xydata(), ours.line_.get_xydata())
+    np.testing.assert_array_equal(theirs.interval_.get_segments(), ours.interval_.get_segments())
+    assert theirs.ax_.get_ylabel() == "predicted"
+    for wrong in [(y, y, interval[1:]), (y, y[1:], interval), (y, y, y), (interval, interval, interval)]:
+        with pytest.raises(ValueError, match=r"interval \(n_samples, 2\). Got"):
+            PredictionIntervalDisplay.from_predictions(*wrong)
 
 
 @pytest.mark.parametrize("k", [1, 2])

@@ -20,9 +20,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.evidence.mixture import stacking_weights
 from sk2layer.model_selection import EvidenceSearch
+from sk2layer.model_selection.left_out import leave_one_out
 from sk2layer.model_selection.mixture import Mixture
-from sk2layer.model_selection.stacking import leave_one_out, stacking_weights
 from sk2layer.objective import objective
 from sk2layer.preprocessing import PiecewiseLinearEncoder
 

@@ -21,10 +21,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.pipeline import StackedClassifier, StackedRegressor, TablePipeline, make_table_pipeline, members
-from sk2layer.pipeline.classification import _best_mixture
-from sk2layer.pipeline.columns import FarOut, as_numbers, as_texts, make_table_encoder, where_numbers, where_texts
 from sk2layer.pipeline.members import Rows
 from sk2layer.pipeline.regression import _best_mean, _mixture
+from sk2layer.preprocessing.columns import FarOut, as_numbers, as_texts, make_table_encoder, where_numbers, where_texts
 
 every_seed = pytest.mark.parametrize("seed", range(3))
 FOLDS = "rows are set aside in folds: a row given twice is not a row of weight two"
@@ -229,20 +228,6 @@ def test_the_best_mean_has_the_least_error_of_all(seed):
 def _repeated(y, weight):
     y = np.repeat(y, weight.astype(int))
     return Rows(y, y, None)
-
-
-@every_seed
-def test_the_best_mixture_is_the_most_probable_of_all(seed):
-    rng = np.random.default_rng(seed)
-    likelihood = rng.random((40, 3)) * [1.0, 0.8, 0.5]
-    weight = rng.integers(1, 4, 40).astype(float)
-
-    def log_probability(weights):
-        return np.average(np.log(likelihood @ weights), weights=weight)
-
-    best = _best_mixture(likelihood, weight)
-    assert best.sum() == pytest.approx(1.0)
-    assert all(log_probability(best) >= log_probability(weights) - 1e-4 for weights in rng.dirichlet(np.ones(3), 2000))
 
 
 def test_the_mixture_of_normal_distributions():

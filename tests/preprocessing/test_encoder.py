@@ -310,7 +310,7 @@ def test_blocks_of_rows_are_all_rows(seed, monkeypatch):
     X = table(seed, missing=0.1)
     encoder = PiecewiseLinearEncoder().fit(X)
     whole = encoder.transform(X)
-    monkeypatch.setattr("sk2layer.preprocessing.BLOCK_SIZE", 7 * whole.shape[1])
+    monkeypatch.setattr("sk2layer.preprocessing.encoder.BLOCK_SIZE", 7 * whole.shape[1])
     np.testing.assert_array_equal(encoder.transform(X), whole)
     np.testing.assert_array_equal(encoder.set_params(sparse_output=True).transform(X).toarray(), whole)
 

@@ -118,25 +118,30 @@ def _columns(X: Any) -> Iterator[Any]:
         yield X[:, [j]].toarray().ravel() if issparse(X) else table[:, j]
 
 
+def is_categorical(column: Any) -> bool:
+    """Say whether a column of a DataFrame, or an array, is one of categories."""
+    return str(column.dtype).startswith(CATEGORICAL)
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN, NaT or NA, none of which is equal to itself."""
+    same = value == value
+    return value is None or not (bool(np.all(same)) if isinstance(same, bool | np.bool_ | np.ndarray) else False)
+
+
 def _is_number(column: Any) -> bool:
-    if str(column.dtype).startswith(CATEGORICAL):
+    if is_categorical(column):
         return False
     values = np.asarray(column)
     if values.dtype.kind != "O":
         return values.dtype.kind in "biufmM"
-    return all(isinstance(value, Number | np.bool_ | date | timedelta) for value in values if not _is_missing(value))
+    return all(isinstance(value, Number | np.bool_ | date | timedelta) for value in values if not is_missing(value))
 
 
 def _text(value: Any) -> str | None:
-    if _is_missing(value):
+    if is_missing(value):
         return None
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)  # 1.0 is 1 beside NaN
-
-
-def _is_missing(value: Any) -> bool:
-    """Say whether a value is None, NaN, NaT or NA, none of which is equal to itself."""
-    same = value == value
-    return value is None or not (bool(np.all(same)) if isinstance(same, bool | np.bool_ | np.ndarray) else False)
 
 
 def _numbers(values: Values, name: Any) -> Array:
@@ -150,7 +155,7 @@ def _numbers(values: Values, name: Any) -> Array:
 
 
 def _number(value: Any) -> float:
-    if _is_missing(value):
+    if is_missing(value):
         return np.nan
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() / SECONDS_A_DAY

@@ -11,14 +11,12 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._typing import Array
-from .estimator.checks import check_weight
-from .solvers._parameters import check_parameters, choice, integer, naming_parameters
-from .solvers.documentation import DOCUMENTATION
+from .._typing import Array
+from ..estimator.checks import check_weight
+from ..solvers._parameters import check_parameters, choice, integer, naming_parameters
+from ..solvers.documentation import DOCUMENTATION
 
 # Longer than 300 lines: more than half of them are docstrings of public methods.
-
-__all__ = ["PiecewiseLinearEncoder"]
 
 BLOCK_SIZE = 2**17
 """So many encoded numbers are computed at a time: they stay in the cache."""

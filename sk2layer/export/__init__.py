@@ -1,0 +1,5 @@
+"""How a fitted network is written out as code, for places where there is no library to load it."""
+
+from .code import to_code
+
+__all__ = ["to_code"]
