@@ -50,7 +50,7 @@ for number, prediction, deviation in worst:
 
 space = {}
 exec(to_code(model, "python"), space)
-bmi, bp = np.linspace(18.0, 42.0, 60), np.linspace(62.0, 133.0, 60)
+bmi, bp = (np.linspace(X[name].min(), X[name].max(), 60) for name in X)
 surface = [[space["predict"](a, b) for a in bmi] for b in bp]
 
 figure, ax = plt.subplots(layout="constrained")

@@ -19,6 +19,7 @@ from scipy.linalg import solve_triangular
 from ._typing import Array
 from .classifier import TwoLayerClassifier
 from .estimator.by_evidence import posterior_of
+from .estimator.reach import activation_of, is_multilabel
 from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
 from .rows.scaling import inverse_of
@@ -159,7 +160,7 @@ SLOPES: dict[str, Callable[[Graph, str], str]] = {
 def _raw_prediction(graph: Graph, x: str, model: Any, dtype: Any, mix: Array) -> str:
     """Append the raw predictions times `mix`, shape (k, k)."""
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
-    A1 = graph(ACTIVATIONS[model._activation], graph.affine(graph.cast(x, dtype), W1, b1, dtype))
+    A1 = graph(ACTIVATIONS[activation_of(model)], graph.affine(graph.cast(x, dtype), W1, b1, dtype))
     return graph.affine(A1, W2 @ mix, b2 @ mix, dtype)
 
 
@@ -288,7 +289,7 @@ def _classifier_shapes(operator: Any) -> None:
     from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 
     calculate_linear_classifier_output_shapes(operator)
-    if operator.raw_operator._multilabel:
+    if is_multilabel(operator.raw_operator):
         n_samples = operator.inputs[0].get_first_dimension()
         operator.outputs[0].set_type(Int64TensorType([n_samples, operator.raw_operator.n_outputs_]))
 
@@ -299,7 +300,7 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     graph, model, dtype = Graph(scope, container), operator.raw_operator, _float_type(operator)
     label, probability = (output.full_name for output in operator.outputs[:2])
     Z = _moderated_prediction(graph, operator.inputs[0].full_name, model, dtype)
-    if model._multilabel:
+    if is_multilabel(model):
         graph.cast(graph.exceeds(Z, 0.0, dtype), np.int64, output=label)
     else:
         classes = get_label_classes(scope, model)

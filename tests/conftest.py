@@ -1,13 +1,19 @@
 """What holds for all tests: one thread for BLAS, so that results do not depend on the machine's cores, and one seed.
 
-With the option --with-callbacks, a callback watches every fit of every test, which must change none of them.
+With the option --with-callbacks, a callback watches every fit of every test, which must change none of them. With
+--hypothesis-profile=long, input that is made up is made up anew, a hundred times as often.
 """
 
+import hypothesis
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
 from sk2layer.estimator.fitted import FittedTwoLayer
+
+hypothesis.settings.register_profile("short", max_examples=50, derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("long", max_examples=5000, deadline=None, database=None, print_blob=True)
+hypothesis.settings.load_profile("short")
 
 
 class Watcher:

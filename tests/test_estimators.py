@@ -427,6 +427,17 @@ def test_verbose_prints_every_so_many_and_the_validation_loss(solver, diabetes, 
     assert f"validation loss {model.validation_loss_curve_[5]:<12.6g}" in lines[1]
 
 
+def test_verbose_says_which_start_a_line_is_of(diabetes, capsys):
+    model = TwoLayerRegressor(3, alpha=1.0, verbose=1, max_iter=2, n_init=2, warm_start=True, random_state=0)
+    model.fit(*diabetes)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" iteration ")[0].partition(", ")[2] for line in lines] == 2 * ["start 1 of 2,"] + 2 * [
+        "start 2 of 2,"
+    ]
+    model.fit(*diabetes)  # goes on from the best one alone
+    assert "start" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_verbose_tells_the_seconds_of_this_fit(n_init, diabetes, capsys, monkeypatch):
     """Whatever the clock said when the one before began, in another process it may be."""

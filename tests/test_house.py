@@ -36,6 +36,12 @@ USED_WHERE_THEY_ARE_ASKED_FOR = {"dask", "distributed", "matplotlib", "onnx", "s
 
 MAX_ROOMS, MAX_FLOORS = 20, 9
 MAX_FUNCTION_LINES, MEDIAN_FUNCTION_LINES, MAX_FILE_LINES = 40, 10, 300
+PRIVATE_OF_OTHERS = {
+    "cluster.input": {"_meta", "_meta_nonempty"},  # of Dask, the only way to an example of a row
+    "estimator.callback_support": {"_skl_callbacks", "_init_callback_context"},  # of scikit-learn
+}
+"""What has no public name."""
+
 WHAT_IT_IS = 55
 """The column of CONTRIBUTING's map where it begins."""
 
@@ -190,6 +196,46 @@ def test_nobody_reaches_into_the_privacy_of_a_module(path):
     """What begins with an underscore is for its own module or package."""
     private = {name for name in imported(path) if name.startswith("sk2layer.") and name.split(".")[-1].startswith("_")}
     assert private <= {"sk2layer._typing"}
+
+
+def private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+@cache
+def defined_in(room):
+    """Return the names of the attributes and methods that a room's classes have."""
+    names = set()
+    for path in FILES:
+        for node in ast.walk(tree_of(path)) if room_of(path) == room else ():
+            if isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
+            elif isinstance(node, ast.AnnAssign | ast.Assign):
+                targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def private_attributes_of_others(path):
+    """Return those read of anything but `self`, a class that is derived from, or `super()`; also by name."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Attribute) and private(node.attr):
+            owner = ast.unparse(node.value)
+            if owner not in ("self", "cls", "super()") and not owner[0].isupper():
+                yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr"):
+            owner, name = node.args[:2]
+            if isinstance(name, ast.Constant) and private(name.value) and ast.unparse(owner) != "self":
+                yield name.value
+
+
+@every_file
+def test_nobody_reaches_into_the_privacy_of_an_object_of_another_room(path):
+    """What others may ask of a fitted network stands in `estimator.reach` and `estimator.by_evidence`."""
+    known = defined_in(room_of(path)) | PRIVATE_OF_OTHERS.get(name_of(path), set()) | {"_replace", "_asdict"}
+    assert not set(private_attributes_of_others(path)) - known
 
 
 @every_file

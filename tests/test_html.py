@@ -1,6 +1,7 @@
 """Does what notebooks show of an estimator link to our documentation, and to something that is there?"""
 
 import html
+import inspect
 import os
 import re
 import tomllib
@@ -12,6 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import sk2layer
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, solvers
 from sk2layer.preprocessing import PiecewiseLinearEncoder
 from sk2layer.solvers.documentation import DOCUMENTATION
@@ -95,3 +97,19 @@ def test_every_link_finds_its_text(Class):
     }
     assert len(wanted) >= len(estimator.get_params(deep=False))
     assert wanted <= entries(page_name(Class))
+
+
+def public_methods():
+    """Yield public classes, each with a method of ours."""
+    for module in [sk2layer, *(getattr(sk2layer, room) for room in sk2layer.ROOMS)]:
+        for Class in filter(inspect.isclass, (getattr(module, name) for name in module.__all__)):
+            for name, method in inspect.getmembers(Class, callable):
+                if str(getattr(method, "__module__", "")).startswith("sk2layer") and not name.startswith("_"):
+                    yield Class, name
+
+
+@needs_pages
+@pytest.mark.parametrize(("Class", "method"), [case for case in public_methods() if case[1] != "get_metadata_routing"])
+def test_every_public_method_of_ours_is_on_a_page(Class, method):
+    page = (PAGES / page_name(Class)).read_text(encoding="utf-8")
+    assert f'id="{Class.__module__}.{Class.__name__}.{method}"' in page

@@ -7,6 +7,7 @@ gradient   The objective with its gradient on all rows; PyTorch's is a forward a
 matrix     The Gauss-Newton matrix.
 predict    A prediction of all rows.
 std        A prediction with its standard deviation, after a fit by evidence.
+starts     A fit of eight starts by evidence, in as many processes.
 
 Each turn is after a pause, in which the threads of others go to sleep, and a call that is not timed.
 
@@ -28,7 +29,8 @@ from threadpoolctl import threadpool_limits
 from sk2layer import TwoLayerRegressor
 from sk2layer.rows.threads import one_blas_thread
 
-FULL, MATRIX, STD = (400_000, 30, 100), (20_000, 20, 50), (1_000_000, 10, 20)  # rows, inputs, units
+FULL, MATRIX, STD, STARTS = (400_000, 30, 100), (20_000, 20, 50), (1_000_000, 10, 20), (1000, 10, 20)
+"""Rows, inputs, units."""
 QUICK = (2000, 5, 10)
 
 
@@ -134,6 +136,18 @@ def measure_std(options):
         print(f"std, {threads} thread(s): with std {times} times as long as plain", flush=True)
 
 
+def measure_starts(options):
+    """Print the times of a fit of several starts."""
+    n, d, h = options.starts
+    X, y = make_friedman1(n, d, noise=0.3, random_state=0)
+    ways = {}
+    for jobs in options.threads:
+        model = TwoLayerRegressor(h, n_init=8, n_jobs=jobs, random_state=0)
+        ways["ours", jobs] = partial(model.fit, X, y)
+    with threadpool_limits(1):
+        print_scaling(f"eight starts, {n} x {d} -> {h}", take_turns(ways, max(1, options.repeats // 3), settled=True))
+
+
 def _predict(model, X, n_threads, **params):
     with threadpool_limits(n_threads, user_api="blas"):
         model.predict(X, **params)
@@ -151,6 +165,7 @@ MEASURES = {
     "matrix": measure_matrix,
     "predict": measure_predict,
     "std": measure_std,
+    "starts": measure_starts,
 }
 
 
@@ -163,7 +178,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help="a smoke run: the smallest sizes, one repeat")
     options = parser.parse_args()
-    options.full, options.matrix, options.std = (QUICK,) * 3 if options.quick else (FULL, MATRIX, STD)
+    sizes = (QUICK,) * 4 if options.quick else (FULL, MATRIX, STD, STARTS)
+    options.full, options.matrix, options.std, options.starts = sizes
     if options.quick:
         options.repeats = 1
     if 1 not in options.threads:

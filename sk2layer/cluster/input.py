@@ -32,7 +32,7 @@ class Cluster(Place):
 
     def check_fit(self, estimator: Any, X_val: Any) -> None:
         """Raise ValueError where a fit asks for what needs its rows in one place."""
-        if estimator._takes_batches():
+        if hasattr(estimator, "partial_fit"):
             raise ValueError(
                 "solver must be 'gd', 'lbfgs', 'lm' or 'auto' where X comes from Dask; 'sgd' and 'adam' "
                 f"take its blocks one by one through partial_fit, in memory. Got {estimator.solver!r}."
@@ -58,14 +58,15 @@ class Cluster(Place):
 
         dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
         blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
-        kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, estimator._kinds, *b[1:]) for i, b in enumerate(blocks)))
+        kinds_of = self.kinds(estimator)
+        kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, kinds_of, *b[1:]) for i, b in enumerate(blocks)))
         seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
         n_rows, total = sizes.sum(axis=0)
         if n_rows == 0:
             raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
-        targets = estimator._remembered_targets() if again else estimator._make_targets(seen, seen)
+        targets = self.targets(estimator, seen, seen, again=again)
         unit = unit_of_weight(n_rows, total)
-        targets.class_weights = estimator._class_factors(targets, targets.encode(seen), totals / unit)
+        self.weigh_classes(estimator, targets, targets.encode(seen), totals / unit)
         checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit), traverse=False)
         homes = homes_of([rows for rows, *_ in blocks], X)
         kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)

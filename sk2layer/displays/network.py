@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from .._typing import Array
-from ..estimator.reach import network_of, rows_for_network
+from ..estimator.reach import activation_of, network_of, rows_for_network
 from ..model.activations import ACTIVATIONS
 from .base import Display, names_of_inputs, names_of_outputs, require
 
@@ -134,7 +134,7 @@ def _flows(X: Array, estimator: Any) -> list[Array]:
     """Return the weights times the standard deviation of what they start from."""
     (W1, W2), (b1, _) = estimator.coefs_, estimator.intercepts_
     A1 = X @ W1 + b1
-    ACTIVATIONS[estimator._activation].apply(A1)
+    ACTIVATIONS[activation_of(estimator)].apply(A1)
     return [W1 * X.std(axis=0)[:, np.newaxis], W2 * A1.std(axis=0)[:, np.newaxis]]
 
 

@@ -12,7 +12,6 @@ A callback may have a method of ours, besides those of scikit-learn's protocol:
                                 without callbacks, whose `fit` would go on from there
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
@@ -39,6 +38,7 @@ __all__ = [
     "CandidateTask",
     "Reporter",
     "SearchReporter",
+    "StartReporter",
     "with_callbacks",
     "without_callbacks",
 ]
@@ -56,48 +56,86 @@ def without_callbacks(estimator: Any) -> Any:
     return twin
 
 
+class Task:
+    """A task that the callbacks of an estimator are told of: its fit to X and y, with which they score."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimator, self.told = estimator, {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+
+    def open(self, max_subtasks: int, *, sequential: bool) -> Any:
+        """Return the context of the whole fit."""
+        how = {"max_subtasks": max_subtasks, "sequential_subtasks": sequential}
+        return self.call(self.estimator._init_callback_context, **how)
+
+    def begin(self, context: Any) -> None:
+        """Report that the task of a context begins."""
+        self.call(context.call_on_fit_task_begin, **self.told)
+
+    def end(self, context: Any, attributes: Any) -> bool:
+        """Report that the task of a context has ended; return whether a callback asks to stop."""
+        return bool(self.call(context.call_on_fit_task_end, **self.told, reconstruction_attributes=attributes))
+
+    def call(self, hook: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the callbacks; a `StopIteration` of theirs must not reach the solver, to which it means something."""
+        try:
+            return hook(*args, **kwargs)
+        except StopIteration as error:
+            names = " or ".join(type(callback).__name__ for callback in self.estimator._skl_callbacks)
+            message = f"The callback {names} raised StopIteration. To stop a fit, return True from on_fit_task_end."
+            raise RuntimeError(message) from error
+
+
 class Reporter:
-    """Tells the callbacks of an estimator how its fit to X and y comes along, with which they score.
+    """Tells the callbacks of an estimator how its fit comes along; hands a `StartReporter` to each start.
 
     `as_of` returns a copy of the estimator, given what came of its fit so far.
     """
 
     def __init__(self, estimator: Any, as_of: Callable[[Any], Any], X: Any, y: Any, sample_weight: Any) -> None:
-        self.as_of = as_of
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self.task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self.as_of, self.task = as_of, Task(estimator, X, y, sample_weight)
         self.savers = [callback for callback in estimator._skl_callbacks if hasattr(callback, "on_state")]
         self.root: Any = None
-        self.context: Any = None
-        self.iteration: Any = None
-        self.n_begun = 0
 
     @classmethod
     def of(cls, estimator: Any, *args: Any) -> Self | None:
         """Return a reporter if there is anybody to report to."""
         return cls(estimator, *args) if getattr(estimator, "_skl_callbacks", None) else None
 
-    def begin(self, n_starts: int, max_iter: int) -> list[Self]:
-        """Report that the fit begins; return a reporter for each start."""
+    def begin(self, n_starts: int, max_iter: int) -> list["StartReporter"]:
+        """Report that the fit begins; return a reporter for each start. A single one is the fit itself."""
         several = n_starts > 1
-        self.root = self.context = self._call(
-            self.task["estimator"]._init_callback_context,
-            max_subtasks=n_starts if several else max_iter,
-            sequential_subtasks=not several,
-        )
-        self._call(self.root.call_on_fit_task_begin, **self.task)
-        if not several:
-            return [self]
+        self.root = self.task.open(n_starts if several else max_iter, sequential=not several)
+        self.task.begin(self.root)
         # All of them now: they must not change each other while they are sent to other processes.
-        starts = [copy.copy(self) for _ in range(n_starts)]
-        for task_id, start in enumerate(starts):
-            start.context = self.root.subcontext("start", task_id=task_id, max_subtasks=max_iter)
-        return starts
+        contexts = [self.root]
+        if several:
+            contexts = [self.root.subcontext("start", task_id=i, max_subtasks=max_iter) for i in range(n_starts)]
+        return [StartReporter(self.task, context, self.as_of, self.savers, of_its_own=several) for context in contexts]
 
-    def begin_start(self) -> None:
-        """Report that a start begins, with its first iteration."""
-        if self.context is not self.root:
-            self._call(self.context.call_on_fit_task_begin, **self.task)
+    def end(self, outcome: Any) -> Any:
+        """Report that the fit has ended, and the estimator is fitted; return its outcome."""
+        try:
+            self.task.end(self.root, {})
+        except KeyboardInterrupt:
+            return outcome._replace(interrupted=True)
+        return outcome
+
+
+class StartReporter:
+    """Tells the callbacks how one start comes along; `of_its_own`: it is a task by itself, and not the whole fit."""
+
+    def __init__(
+        self, task: Task, context: Any, as_of: Callable[[Any], Any], savers: list[Any], *, of_its_own: bool
+    ) -> None:
+        self.task, self.context, self.as_of, self.savers, self.of_its_own = task, context, as_of, savers, of_its_own
+        self.iteration: Any = None
+        self.n_begun = 0
+
+    def begin(self) -> None:
+        """Report that the start begins, with its first iteration."""
+        if self.of_its_own:
+            self.task.begin(self.context)
         self._begin_iteration()
 
     def end_iteration(self, outcome: Callable[..., Any]) -> bool:
@@ -106,58 +144,38 @@ class Reporter:
         `outcome(keep_state=)` returns what came of the fit so far, and keeps what is needed to go on from it or not.
         """
         for callback in self.savers:
-            self._call(callback.on_state, lambda: self.as_of(outcome(keep_state=True)))
+            self.task.call(callback.on_state, lambda: self.as_of(outcome(keep_state=True)))
         stop = self._end_iteration(lambda: vars(self.as_of(outcome(keep_state=False))))
         if not stop:
             self._begin_iteration()
         return stop
 
-    def end_start(self, outcome: Any) -> Any:
-        """Report that a start has ended; return its outcome, with whether a callback asks for no more of them."""
-        try:
-            return outcome._replace(stopped=self._end_start(outcome))
-        except KeyboardInterrupt:
-            return outcome._replace(interrupted=True)
-
     def end(self, outcome: Any) -> Any:
-        """Report that the fit has ended, and the estimator is fitted; return its outcome."""
+        """Report that the start has ended; return its outcome, with whether a callback asks for no more of them."""
         try:
-            self._end(self.root, {})
+            return outcome._replace(stopped=self._end(outcome))
         except KeyboardInterrupt:
             return outcome._replace(interrupted=True)
-        return outcome
 
-    def _end_start(self, outcome: Any) -> bool:
+    def _end(self, outcome: Any) -> bool:
         stop = False
         try:
             if self.iteration is not None:  # begun before it was known that there would be no more
                 self._end_iteration(None)
         finally:
-            if self.context is not self.root:
-                stop = self._end(self.context, lambda: vars(self.as_of(outcome)))
+            if self.of_its_own:
+                stop = self.task.end(self.context, lambda: vars(self.as_of(outcome)))
         return stop
 
     def _begin_iteration(self) -> None:
         if self.n_begun < self.context.max_subtasks:
             self.n_begun += 1
             self.iteration = self.context.subcontext("iteration")
-            self._call(self.iteration.call_on_fit_task_begin, **self.task)
+            self.task.begin(self.iteration)
 
     def _end_iteration(self, attributes: Any) -> bool:
         iteration, self.iteration = self.iteration, None  # it is ended once, also if that is interrupted
-        return self._end(iteration, attributes)
-
-    def _end(self, context: Any, attributes: Any) -> bool:
-        return bool(self._call(context.call_on_fit_task_end, **self.task, reconstruction_attributes=attributes))
-
-    def _call(self, hook: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call the callbacks; a `StopIteration` of theirs must not reach the solver, to which it means something."""
-        try:
-            return hook(*args, **kwargs)
-        except StopIteration as error:
-            names = " or ".join(type(callback).__name__ for callback in self.task["estimator"]._skl_callbacks)
-            message = f"The callback {names} raised StopIteration. To stop a fit, return True from on_fit_task_end."
-            raise RuntimeError(message) from error
+        return self.task.end(iteration, attributes)
 
 
 class CandidateTask(NamedTuple):

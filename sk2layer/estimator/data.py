@@ -37,12 +37,26 @@ class Place:
     ) -> tuple[Targets, Any]:
         """Check and encode training data as a `RowSource`; `again`: they have to be of the kind fitted before."""
         X = check_rows(estimator, X, reset=not again)
-        targets = estimator._remembered_targets() if again else estimator._make_targets(y, classes)
+        targets = self.targets(estimator, y, classes, again=again)
         Y = targets.encode(y)
         check_consistent_length(X, Y)
         table = make_table(X, Y, check_weight(sample_weight, X.shape[0]))
-        targets.class_weights = estimator._class_factors(targets, table.Y, table.weight)
+        self.weigh_classes(estimator, targets, table.Y, table.weight)
         return targets, with_class_weights(table, targets)
+
+    def targets(self, estimator: Any, y: Any, classes: Any, *, again: bool) -> Targets:
+        """Return how the estimator encodes this y, or has encoded that of its last fit."""
+        targets: Targets = estimator._remembered_targets() if again else estimator._make_targets(y, classes)
+        return targets
+
+    def weigh_classes(self, estimator: Any, targets: Targets, Y: Any, weight: Array | None) -> None:
+        """Set how much the samples of each class count for the estimator, given encoded targets and their weights."""
+        targets.class_weights = estimator._class_factors(targets, Y, weight)
+
+    def kinds(self, estimator: Any) -> Callable[[Any, Array | None], tuple[Any, Array]]:
+        """Return what makes of a part of y, and its weights, which kinds of targets are in it, and their weights."""
+        kinds: Callable[[Any, Array | None], tuple[Any, Array]] = estimator._kinds
+        return kinds
 
     def predict(self, method: Callable[..., Any], estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what a method of the estimator predicts from X."""

@@ -22,7 +22,7 @@ from .by_evidence import shortcomings
 from .callback_support import FRAMES_OF_FIT, Reporter, with_callbacks
 from .checks import check_init, draw_seed
 from .data import check_validation_data, place_of, split, warn_of_relative_weights
-from .fitted import all_or_nothing
+from .fitted import Context, all_or_nothing
 from .outcome import FitState, Outcome
 from .problem import FitSettings, Problem
 from .starts import minimize
@@ -105,17 +105,12 @@ class FittableTwoLayer(BaseTwoLayer):
         problem = self._make_problem(source, validation, scaling, network, None if grouping else self._alpha())
         solver = self._make_solver(source, network)
         fitter = self._make_search(grouping, solver, fresh=start is None, again=again) if grouping else solver
-        context: dict[str, Any] = {
-            "problem": problem,
-            "solver": solver,
-            "targets": targets,
-            "running": running,
-            "seen": source.seen() if solver.supports_partial_fit else None,
-        }
-        reporter = Reporter.of(self, partial(self._as_of, **context), X, y, sample_weight)
+        seen = source.seen() if solver.supports_partial_fit else None
+        context = Context(problem, solver, targets, running, seen)
+        reporter = Reporter.of(self, partial(self._as_of, context), X, y, sample_weight)
         with one_blas_thread():
             outcome = minimize(problem, self._settings(fitter, reporter), start, state, seed)
-        self._finish(outcome, **context)
+        self._finish(context, outcome)
         if reporter is not None:
             outcome = reporter.end(outcome)
         self._warn(outcome, "The choice of the penalty" if grouping else type(solver).__name__, grouping)

@@ -3,8 +3,9 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar, cast
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +17,7 @@ from ..model.network import Shape, Weights, pack
 from ..rows.predict import Predict, predict_in_threads, predict_raw
 from ..rows.scaling import RunningScaling
 from ..rows.seen_rows import SeenRows
+from ..rows.threads import PASS_OPERATIONS, one_blas_thread, thread_budget
 from ..solvers import Solver
 from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
 from .callback_support import CallbackSupportMixin, without_callbacks
@@ -48,6 +50,30 @@ def all_or_nothing(method: Callable[Concatenate[Any, P], T]) -> Callable[Concate
     return cast(Callable[Concatenate[Any, P], T], fit)
 
 
+class Context(NamedTuple):
+    """What is known of a fit before it begins, and needed when it ends.
+
+    Attributes
+    ----------
+    problem : Problem
+        What is minimised.
+    solver : Solver
+        By what.
+    targets : Targets
+        How y is encoded.
+    running : RunningScaling
+        The statistics of all rows so far.
+    seen : SeenRows or None
+        What batches that follow need to know of these rows, if they may follow.
+    """
+
+    problem: Problem
+    solver: Solver
+    targets: Targets
+    running: RunningScaling
+    seen: SeenRows | None
+
+
 class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
     """A two-layer network once it is fitted, or as far as it is."""
 
@@ -64,29 +90,18 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
     def _alpha(self) -> float:
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
 
-    def _as_of(self, outcome: Outcome, **context: Any) -> Self:
+    def _as_of(self, context: Context, outcome: Outcome) -> Self:
         """Return a copy of the estimator as if its fit had ended with this outcome, but with its state."""
         now = without_callbacks(self)
-        now._finish(outcome, **context)
+        now._finish(context, outcome)
         now._fit_state = outcome.state
         return now
 
-    def _finish(
-        self,
-        outcome: Outcome,
-        *,
-        problem: Problem,
-        solver: Solver,
-        targets: Targets,
-        running: RunningScaling,
-        seen: SeenRows | None,
-    ) -> None:
-        """Set the fitted attributes, all of them, when nothing can fail any more.
-
-        `seen` is what batches that follow need to know of the rows of a fit, if they may.
-        """
+    def _finish(self, context: Context, outcome: Outcome) -> None:
+        """Set the fitted attributes, all of them, when nothing can fail any more."""
+        problem, solver, targets, running, seen = context
         monitor, weights = outcome.monitor, outcome.weights(problem.shape)
-        W1, b1, W2, b2 = (array.astype(problem.weights_dtype) for array in problem.scaling.fold_out(weights))
+        W1, b1, W2, b2 = _in_range(problem.scaling.fold_out(weights), problem.weights_dtype)
         self._remember_targets(targets)
         self.coefs_, self.intercepts_ = [W1, W2], [b1, b2]
         self.n_outputs_, self.n_layers_ = len(b2), 3
@@ -122,7 +137,10 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
-        return self._known_posterior().covariance(check_rows(self, X, reset=False))
+        posterior, X = self._known_posterior(), check_rows(self, X, reset=False)
+        n_threads = thread_budget(self.n_jobs) if X.shape[0] * self.coefs_[0].size >= PASS_OPERATIONS else 1
+        with one_blas_thread():
+            return posterior.covariance(X, n_threads)
 
     def _of_slopes(self, X: Any, reduce: Callable[[Members], tuple[Array, ...]]) -> list[Array]:
         """Return what `reduce` makes of the posterior's moments of slopes, in the floating type of the weights."""
@@ -148,3 +166,15 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _in_range(weights: Weights, dtype: Any) -> Weights:
+    """Return weights in a floating type that can hold them; raise ValueError where it cannot."""
+    with np.errstate(over="ignore"):
+        held = Weights(*(array.astype(dtype) for array in weights))
+    if not all(np.isfinite(array).all() for array in held):
+        raise ValueError(
+            f"The weights are beyond the range of {np.dtype(dtype)} in the units of X and y. Divide y or X by a power "
+            "of ten, or pass X as float64."
+        )
+    return held

@@ -13,7 +13,7 @@ from ..rows.sources import Table
 from .base import BaseTwoLayer
 from .checks import draw_seed
 from .fit import FittableTwoLayer
-from .fitted import all_or_nothing
+from .fitted import Context, all_or_nothing
 from .monitor import Monitor
 from .outcome import Stream
 from .problem import FitSettings
@@ -66,7 +66,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
         outcome = run(Start(problem, settings, theta, monitor, state, seed, seed))
         if outcome.interrupted:
             raise KeyboardInterrupt  # ends the loop over batches; the estimator is as it was before this one
-        self._finish(outcome, problem=problem, solver=solver, targets=targets, running=running, seen=seen)
+        self._finish(Context(problem, solver, targets, running, seen), outcome)
         return self
 
     def _check_batch_parameters(self) -> None:

@@ -11,7 +11,6 @@ from ..objective.objective import Objective
 from ..rows.scaling import Scaling
 from ..rows.sources import RowSource, Table
 from ..solvers import Solver
-from .callback_support import Reporter
 from .monitor import Monitor
 
 
@@ -65,7 +64,7 @@ class Problem:
 
 
 class FitSettings(NamedTuple):
-    """How to minimise: the solver and what it and the monitor are told."""
+    """How to minimise: what the solver and the monitor are told; `reporter` is that of the fit, or of a start."""
 
     solver: Solver
     max_iter: int
@@ -75,7 +74,7 @@ class FitSettings(NamedTuple):
     keep_state: bool = False
     print_every: int = 0
     title: str = ""
-    reporter: Reporter | None = None
+    reporter: Any = None
     n_init: int = 1
     restarts: str = "best"
     n_jobs: int | None = None
@@ -87,9 +86,11 @@ class FitSettings(NamedTuple):
 
     def of_starts(self, n_starts: int) -> list["FitSettings"]:
         """Report that the fit begins, and return the settings of each start."""
-        if self.reporter is None:
-            return [self] * n_starts
-        return [self._replace(reporter=reporter) for reporter in self.reporter.begin(n_starts, self.max_iter)]
+        reporters = [None] * n_starts if self.reporter is None else self.reporter.begin(n_starts, self.max_iter)
+        if n_starts == 1:
+            return [self._replace(reporter=reporters[0])]
+        titles = (f"{self.title}, start {number} of {n_starts}," for number in range(1, n_starts + 1))
+        return [self._replace(reporter=its, title=title) for its, title in zip(reporters, titles, strict=True)]
 
     def key(self) -> tuple[Any, ...]:
         """Return what must not change if a fit is to go on exactly."""

@@ -1,4 +1,4 @@
-"""Where in a model the network is, and what rows become on their way there.
+"""Where in a model the network is, what rows become on their way there, and what others ask of a network.
 
 A model is one of our estimators, or a Pipeline that ends in a model. What a Pipeline does not pass on, such as
 `predict_interval`, is asked of the network itself.
@@ -25,3 +25,29 @@ def rows_for_network(model: Any, X: Any) -> Any:
 def ask(model: Any, method: str, X: Any, **params: Any) -> Any:
     """Return what a method of the network says of rows as the model takes them."""
     return getattr(network_of(model), method)(rows_for_network(model, X), **params)
+
+
+def activation_of(network: Any) -> str:
+    """Return the activation that it was fitted with; the parameter may have changed since."""
+    activation: str = network._activation
+    return activation
+
+
+def is_multilabel(network: Any) -> bool:
+    """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
+    return getattr(network._remembered_targets(), "multilabel", False)
+
+
+def was_interrupted(network: Any) -> bool:
+    """Return whether its last fit was ended by the user, with the best weights so far."""
+    return bool(network._interrupted)
+
+
+def is_ours(network: Any) -> bool:
+    """Return whether it is one of our estimators, or of a class derived from one."""
+    return hasattr(network, "_grouping")
+
+
+def will_be_by_evidence(network: Any) -> bool:
+    """Return whether its parameters ask for a fit by evidence."""
+    return bool(network._grouping())

@@ -14,7 +14,7 @@ from ..model.network import Weights
 from ..objective.objective import Objective
 from ..rows.threads import one_blas_thread
 from ..solvers import Run
-from .callback_support import Reporter
+from .callback_support import StartReporter
 from .monitor import Monitor
 from .outcome import INTERRUPTED, RESTARTS, FitState, Outcome
 from .problem import FitSettings, Problem
@@ -77,7 +77,7 @@ def run_starts(problem: Problem, all_settings: list[FitSettings], start: Weights
 def go_on(problem: Problem, settings: FitSettings, state: FitState) -> Outcome:
     """Continue a fit where it stopped, as if it had not."""
     monitor = copy.deepcopy(state.monitor)
-    monitor.print_every, monitor.stopped = settings.print_every, False
+    monitor.print_every, monitor.title, monitor.stopped = settings.print_every, settings.title, False
     left = max(monitor.begun + settings.max_iter - len(monitor.loss_curve), 0)
     (settings,) = settings._replace(max_iter=0 if monitor.out_of_patience else left).of_starts(1)
     return run(Start(problem, settings, state.theta, monitor, state.solver_state, state.run_seed, state.seed))
@@ -98,7 +98,7 @@ class Start(NamedTuple):
         """Return the solver's result; the monitor watches."""
         settings, reporter = self.settings, self.settings.reporter
         if reporter is not None:
-            reporter.begin_start()
+            reporter.begin()
             self.monitor.report = partial(self.report, reporter)
         with one_blas_thread():
             self.monitor.validation_loss = self.problem.validation_loss()
@@ -106,7 +106,7 @@ class Start(NamedTuple):
             how = Run(*when, self.run_seed, self.monitor, self.solver_state)
             return settings.solver.minimize(objective, self.theta, how)
 
-    def report(self, reporter: Reporter, iteration: OptimizeResult) -> bool:
+    def report(self, reporter: StartReporter, iteration: OptimizeResult) -> bool:
         """Report an iteration, with its weights, whichever were best; return whether to stop."""
 
         def outcome(*, keep_state: bool) -> Outcome:
@@ -167,4 +167,4 @@ def run(start: Start) -> Outcome:
     outcome = Outcome(theta, loss, score, success, result.message, monitor, interrupted, state, evidence)
     ends_there = solver.supports_partial_fit and theta is result.x  # not at earlier, best weights
     outcome = outcome._replace(solver_state=result.state if ends_there else None, run_seed=start.run_seed)
-    return outcome if settings.reporter is None else settings.reporter.end_start(outcome)
+    return outcome if settings.reporter is None else settings.reporter.end(outcome)

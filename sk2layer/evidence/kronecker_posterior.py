@@ -23,7 +23,7 @@ import numpy as np
 from .._typing import Array
 from ..model.network import Shape
 from ..objective.kronecker import MOST_INPUTS, InputMoments, KroneckerSum
-from .posterior import Derivatives, SlopeCovariance
+from .posterior import CovarianceOfRows, Derivatives, SlopeCovariance
 
 Along: TypeAlias = tuple[Array, Array]
 """Inputs in units of the prior, and what they are along U."""
@@ -181,6 +181,10 @@ class KroneckerPosterior(NamedTuple):
         k = len(R)
         one = np.broadcast_to(np.eye(k)[:, np.newaxis], (k, len(hidden), k))
         return self.output.covariance(hidden, one) + self.hidden.covariance(inputs, R)
+
+    def of_rows(self, n_samples: int) -> CovarianceOfRows:
+        """Return `covariance`, which needs no preparation."""
+        return self.covariance
 
     def slope_row_size(self, shape: Shape) -> int:
         """Return the size of what a row becomes in `slope_covariance`."""

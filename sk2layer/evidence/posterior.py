@@ -18,19 +18,27 @@ Bishop (2006). Pattern Recognition and Machine Learning, sections 4.4 and 5.7.
 Immer, Korzepa & Bauer (2021). Improving predictions of Bayesian neural nets via local linearization. AISTATS.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf, dpotri, dtpttr, dtrtri, dtrttp
+from sklearn.utils import gen_batches
 
 from .._typing import Array
 from ..model.activations import Activation
 from ..model.network import Shape, Weights
+from ..rows.threads import ThreadMap
 
 JITTERS = (0.0, 1e-13, 1e-11, 1e-9)  # relative
-JACOBIAN_BYTES = 2**24  # the Jacobian of a block of rows takes at most 16 MiB
+JACOBIAN_BYTES = 2**22  # the Jacobian of a block of rows takes at most 4 MiB, in each thread
+PANELS = 4  # of an inverse factor, each without the zeros to its right: five eighths of the work are left
+
+
+CovarianceOfRows = Callable[[Array, Array, Array], Array]
+"""The covariance of raw predictions of a block of rows, see `Posterior.covariance`."""
 
 
 class Posterior(Protocol):
@@ -47,6 +55,9 @@ class Posterior(Protocol):
 
     def row_size(self, n_outputs: int) -> int:
         """Return how many numbers `covariance` needs memory for with each row."""
+
+    def of_rows(self, n_samples: int) -> CovarianceOfRows:
+        """Return `covariance`, prepared for blocks of so many rows in all."""
 
     def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
         """Return the covariance of raw predictions, shape (n_samples, k, k).
@@ -98,14 +109,18 @@ class Derivatives(NamedTuple):
     @classmethod
     def of(cls, X: Array, weights: Weights, activation: Activation) -> "Derivatives":
         """Return them for rows in the units of the weights."""
-        W1, b1, W2, _ = weights
-        hidden = np.ones((len(X), len(b1) + 1))
-        np.add(X @ W1, b1, out=hidden[:, :-1])
-        activation.apply(hidden[:, :-1])
-        slopes = activation.slopes(hidden[:, :-1])
+        inputs, hidden, slopes = _layers(X, weights, activation)
         bends = activation.second_derivative(hidden[:, :-1], slopes)
-        inputs = np.hstack([X, np.ones((len(X), 1))])
-        return cls(inputs, hidden, slopes * W2.T[:, np.newaxis], bends * W2.T[:, np.newaxis], slopes, W1)
+        W2 = weights.W2.T[:, np.newaxis]
+        return cls(inputs, hidden, slopes * W2, bends * W2, slopes, weights.W1)
+
+
+def _layers(X: Array, weights: Weights, activation: Activation) -> tuple[Array, Array, Array]:
+    """Return x, a and g'(z) of the rows of X, see `Derivatives`."""
+    hidden = np.ones((len(X), len(weights.b1) + 1))
+    np.add(X @ weights.W1, weights.b1, out=hidden[:, :-1])
+    activation.apply(hidden[:, :-1])
+    return np.hstack([X, np.ones((len(X), 1))]), hidden, activation.slopes(hidden[:, :-1])
 
 
 class SlopeCovariance(NamedTuple):
@@ -168,14 +183,36 @@ class ExactPosterior(NamedTuple):
 
     def covariance(self, inputs: Array, hidden: Array, R: Array) -> Array:
         """Return J A^-1 J.T of each row, shape (n_samples, k, k)."""
-        k, n, h = R.shape
-        rows = np.zeros((k, n, self.n_parameters))
-        n_hidden = inputs.shape[1] * h
-        for o in range(k):
-            np.multiply(inputs[:, :, np.newaxis], R[o][:, np.newaxis], out=rows[o, :, :n_hidden].reshape(n, -1, h))
-            rows[o, :, n_hidden + o :: k] = hidden
+        rows = self._jacobians(inputs, hidden, R)
+        k, n, _ = rows.shape
         roots = solve_triangular(self.factor, rows.reshape(k * n, -1).T, lower=True).reshape(-1, k, n)
         return np.einsum("qon,qpn->nop", roots, roots, optimize=True)
+
+    def of_rows(self, n_samples: int) -> CovarianceOfRows:
+        """Return `covariance`; for many rows by products with the inverse of the factor, which threads can share."""
+        if n_samples < self.n_parameters:
+            return self.covariance
+        inverse = dtrtri(self.factor, lower=1)[0]
+        bounds = [self.n_parameters * i // PANELS for i in range(PANELS + 1)]
+        panels = [np.ascontiguousarray(inverse[i:j, :j].T) for i, j in itertools.pairwise(bounds)]
+
+        def covariance(inputs: Array, hidden: Array, R: Array) -> Array:
+            rows, total = self._jacobians(inputs, hidden, R), 0.0
+            for panel in panels:
+                roots = rows[:, :, : len(panel)] @ panel
+                total = total + np.einsum("onq,pnq->nop", roots, roots)
+            return np.asarray(total)
+
+        return covariance
+
+    def _jacobians(self, inputs: Array, hidden: Array, R: Array) -> Array:
+        """Return J of each output and row, shape (k, n_samples, n_parameters)."""
+        k, n, h = R.shape
+        rows, n_hidden = np.zeros((k, n, self.n_parameters)), inputs.shape[1] * h
+        for o in range(k):
+            np.einsum("nf,nj->nfj", inputs, R[o], out=rows[o, :, :n_hidden].reshape(n, -1, h))
+            rows[o, :, n_hidden + o :: k] = hidden
+        return rows
 
     def slope_row_size(self, shape: Shape) -> int:
         """Return the size of what a row's derivatives become, times the inverse factor."""
@@ -212,19 +249,21 @@ def log_evidence(energy: float, prior_precision: Array, posterior: Posterior) ->
 
 
 def predictive_blocks(
-    X: Any, weights: Weights, activation: Activation, posterior: Posterior
-) -> Iterator[tuple[slice, Array, Array]]:
-    """Yield for one block of n rows after the other which these are, their raw predictions and the covariance of these.
+    X: Any, weights: Weights, activation: Activation, posterior: Posterior, n_threads: int = 1
+) -> list[tuple[slice, Array, Array]]:
+    """Return which rows each block of n has, their raw predictions and the covariance of these.
 
     X is in the units of the weights, which are the posterior's mean. Shapes are (n, n_outputs) and (n, n_outputs,
     n_outputs).
     """
-    _, _, W2, b2 = weights
+    covariance, (_, _, W2, b2) = posterior.of_rows(X.shape[0]), weights
+
+    def look(rows: slice) -> tuple[slice, Array, Array]:
+        inputs, hidden, slopes = _layers(dense(X[rows]), weights, activation)
+        return rows, hidden[:, :-1] @ W2 + b2, covariance(inputs, hidden, slopes * W2.T[:, np.newaxis])
+
     n_rows = max(16, JACOBIAN_BYTES // (8 * posterior.row_size(len(b2))))
-    for start in range(0, X.shape[0], n_rows):
-        rows = slice(start, min(start + n_rows, X.shape[0]))
-        block = Derivatives.of(dense(X[rows]), weights, activation)
-        yield rows, block.hidden[:, :-1] @ W2 + b2, posterior.covariance(block.inputs, block.hidden, block.R)
+    return ThreadMap(n_threads)(look, list(gen_batches(X.shape[0], n_rows)))
 
 
 def dense(rows: Any) -> Array:
@@ -232,10 +271,9 @@ def dense(rows: Any) -> Array:
     return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
-def predictive_covariance(X: Any, weights: Weights, activation: Activation, posterior: Posterior) -> Array:
+def predictive_covariance(
+    X: Any, weights: Weights, activation: Activation, posterior: Posterior, n_threads: int = 1
+) -> Array:
     """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
-    k = len(weights.b2)
-    covariance = np.empty((X.shape[0], k, k))
-    for rows, _, block in predictive_blocks(X, weights, activation, posterior):
-        covariance[rows] = block
-    return covariance
+    blocks = predictive_blocks(X, weights, activation, posterior, n_threads)
+    return np.concatenate([covariance for _, _, covariance in blocks])

@@ -55,14 +55,16 @@ class FittedPosterior(NamedTuple):
     activation: str
     degrees_of_freedom: float
 
-    def covariance(self, X: Any) -> Array:
+    def covariance(self, X: Any, n_threads: int = 1) -> Array:
         """Return the covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs), without the noise.
 
         Rows are in the units of the data, and the covariance is in those of the targets.
         """
         rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
         spread = self.scaling.y_spread
-        return predictive_covariance(rows, self.weights, activation, self.posterior) * np.outer(spread, spread)
+        covariance = predictive_covariance(rows, self.weights, activation, self.posterior, n_threads)
+        covariance *= np.outer(spread, spread)
+        return covariance
 
     def slope_row_size(self, shape: Shape) -> int:
         """Return how many numbers `slope_moments` needs memory for with each row."""
@@ -100,11 +102,11 @@ class Mixture(NamedTuple):
         """Return the moments of each member."""
         return [moments for member in self.members for moments in member.slope_moments(X)]
 
-    def covariance(self, X: Any) -> Array:
+    def covariance(self, X: Any, n_threads: int = 1) -> Array:
         """Return the mean of the members' covariances plus the covariance of their means."""
         n_members = len(self.members)
         means = np.stack([member.mean(X) for member in self.members])
-        covariances = (member.covariance(X) for member in self.members)
+        covariances = (member.covariance(X, n_threads) for member in self.members)
         return mixture_moments(np.full(n_members, 1.0 / n_members), means, covariances, square=_outer)[1]
 
 

@@ -27,7 +27,7 @@ class C(Writer):
         calls = {"exp": "exp", "tanh": "tanh", "sqrt": "sqrt", "max": "fmax", "min": "fmin"}
         called = {f"{name}(": f"{function}{self.suffix}(" for name, function in calls.items()}
         numbers = {number: number + self.suffix for number in ("0.0", "1.0")}
-        self.forms = {**FORMS, "relu_slope": "({0} > 0.0 ? 1.0 : 0.0)"}
+        self.forms = {**FORMS, "relu": "{0} < 0.0 ? 0.0 : {0}", "relu_slope": "{0} > 0.0 ? 1.0 : 0.0"}
         for old, new in (called | numbers).items():
             self.forms = {kind: form.replace(old, new) for kind, form in self.forms.items()}
         self.forms["missing"] = "(isnan({0}) ? {1} : {2})"

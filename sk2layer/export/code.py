@@ -11,7 +11,7 @@ from .._typing import Array
 from ..classifier import TwoLayerClassifier
 from ..regressor import TwoLayerRegressor
 from .c import write_c
-from .columns import columns_of
+from .columns import columns_of, steps_of
 from .excel import write_excel
 from .latex import write_latex
 from .network import check_variance, deviations, members_of, plain_mean, standardized_mean
@@ -118,25 +118,23 @@ def to_code(
     }
     """
     write = _writer(language, options)
-    *before, (_, model) = getattr(estimator, "steps", [("network", estimator)])
+    *before, (_, model) = steps_of([("network", estimator)])
     if not isinstance(model, TwoLayerRegressor | TwoLayerClassifier):
         raise TypeError(f"estimator must be a network of sk2layer, or end in one. Got {estimator!r}.")
     check_is_fitted(model)
     columns = columns_of(before)
-    dtype = options.get("dtype", model.coefs_[0].dtype.name)
+    names = _names(feature_names, [*(step for _, step in before), model][0])
+    dtype = "float64"
     if "dtype" in inspect.signature(write).parameters:
-        options["dtype"] = dtype
-    else:
-        dtype = "float64"
+        dtype = options.setdefault("dtype", model.coefs_[0].dtype.name)
     number = _in_type(dtype, digits)
-    names = _names(feature_names, next(step for _, step in [*before, ("", model)] if step not in (None, "passthrough")))
     build, x = Builder(dtype), INPUT
     for append in columns:
         x = append(build, x)
     if isinstance(model, TwoLayerClassifier):
-        outputs, labels = _probabilities(build, x, model, return_std, plain, dtype)
+        outputs, labels = _probabilities(build, x, model, return_std, plain)
     else:
-        outputs, labels = _predictions(build, x, model, return_std, include_noise, dtype)
+        outputs, labels = _predictions(build, x, model, return_std, include_noise)
     is_vector = not getattr(model, "_y_is_matrix", True)
     program = Program(names, tuple(build.steps), outputs, labels, is_vector)
     return write(program.with_numbers(number), **options)
@@ -181,15 +179,17 @@ def _names(names: Any, first: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in found)
 
 
-def _predictions(
-    build: Builder, x: str, model: Any, return_std: bool, include_noise: bool, dtype: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Append what a regressor predicts; return the blocks of the outputs and the names of their values."""
+Outputs = tuple[tuple[str, ...], tuple[str, ...]]
+"""Blocks, and the names of their values."""
+
+
+def _predictions(build: Builder, x: str, model: Any, return_std: bool, include_noise: bool) -> Outputs:
+    """Append what a regressor predicts."""
     k = model.n_outputs_
     ends = [""] if k == 1 else [f"_{i}" for i in range(1, k + 1)]
     labels = [f"prediction{end}" for end in ends]
     if not return_std:
-        return (_mean(build, x, model, dtype),), tuple(labels)
+        return (_mean(build, x, model),), tuple(labels)
     check_variance(model)
     mean, blocks = standardized_mean(build, x, model, np.eye(k))
     noise = model.noise_variance_ if include_noise else np.zeros(k)
@@ -197,22 +197,20 @@ def _predictions(
     return (mean, std), (*labels, *(f"std{end}" for end in ends))
 
 
-def _mean(build: Builder, x: str, model: Any, dtype: str) -> str:
+def _mean(build: Builder, x: str, model: Any) -> str:
     """Append the raw predictions; in float32, digits are lost where columns are not standardised first."""
-    if dtype == "float32" and members_of(model):
+    if build.dtype == "float32" and members_of(model):
         return standardized_mean(build, x, model, np.eye(model.n_outputs_))[0]
     return plain_mean(build, x, model)
 
 
-def _probabilities(
-    build: Builder, x: str, model: Any, return_std: bool, plain: bool, dtype: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Append what a classifier predicts; return the block of the probabilities and the names of its values."""
+def _probabilities(build: Builder, x: str, model: Any, return_std: bool, plain: bool) -> Outputs:
+    """Append the probabilities of a classifier."""
     if return_std:
         raise ValueError("return_std=True needs a regressor. Got a classifier.")
     k, softmax = model.n_outputs_, model.out_activation_ == "softmax"
     if plain or not members_of(model):
-        raw = _mean(build, x, model, dtype)
+        raw = _mean(build, x, model)
     else:
         check_variance(model)
         raw, blocks = standardized_mean(build, x, model, np.eye(k) - 1.0 / k if softmax else np.eye(k))

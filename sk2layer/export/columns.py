@@ -1,6 +1,6 @@
 """How the steps of a Pipeline before the network are written: scalers, and the ramps of `PiecewiseLinearEncoder`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,17 @@ TRANSFORMERS: dict[type, Callable[[Any], Append]] = {
 """What a step appends, by its very class: a derived one may transform otherwise."""
 
 
+def steps_of(steps: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the steps of Pipelines, and of those inside of them, that do anything."""
+    found = []
+    for name, step in steps:
+        if hasattr(step, "steps"):
+            found += steps_of(step.steps)
+        elif step is not None and step != "passthrough":
+            found.append((name, step))
+    return found
+
+
 def columns_of(steps: list[tuple[str, Any]]) -> list[Append]:
     """Return for each step of a Pipeline what appends it.
 
@@ -57,8 +68,6 @@ def columns_of(steps: list[tuple[str, Any]]) -> list[Append]:
     """
     found = []
     for name, step in steps:
-        if step is None or step == "passthrough":
-            continue
         if type(step) not in TRANSFORMERS:
             known = ", ".join(sorted(kind.__name__ for kind in TRANSFORMERS))
             raise TypeError(f"Steps before the network must be of {known}. Step {name!r} is {type(step).__name__}.")

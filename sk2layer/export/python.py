@@ -91,19 +91,20 @@ EXPRESSIONS: dict[str, Callable[..., str]] = {
 
 def write_numpy(program: Program, *, name: str = "predict", dtype: str = "float64") -> str:
     """Return a function of an array of rows, with the arrays of weights before it."""
-    check_name(name, {"np"})
-    constants, lines = [], []
+    constants: dict[str, Any] = {}
+    lines = []
     for step in program.steps:
         names = [f"{step.name.upper()}_{number}" for number in range(1, len(step.arrays) + 1)]
-        constants += [_constant(*pair, dtype) for pair in zip(names, step.arrays, strict=True)]
+        constants.update(zip(names, step.arrays, strict=True))
         lines.append(f"        {step.name} = {EXPRESSIONS[step.kind](step.sources, *names)}")
+    check_name(name, {"np", *constants})
     columns = "[:, 0]" if program.is_vector else ""
     return "\n".join(
         [
             "import numpy as np",
             "",
             f"# Columns of the inputs: {[*program.features]!a}.",
-            *constants,
+            *(_constant(*pair, dtype) for pair in constants.items()),
             "",
             "",
             f"def {name}({INPUT}):",

@@ -77,7 +77,7 @@ def write_sql(program: Program, *, dialect: str = "sqlite", table: Any = "data",
     named = zip(program.features, inputs, strict=True)
     columns = [f"{writer.column(name, program.saturates)} AS {x}" for name, x in named]
     columns += [f"t.{quoted(name)} AS {k}" for k, name in zip(kept, keep, strict=True)]
-    names = [table] if isinstance(table, str) else [*table]
+    names = [table] if isinstance(table, str) else [*(table or [""])]
     stage = "step" if names[-1].lower().startswith("stage") else "stage"
     stages = [_stage(f"{stage}_0", columns, ".".join(map(quoted, names)) + " AS t")]
     levels = _levels(definitions)

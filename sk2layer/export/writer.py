@@ -132,8 +132,8 @@ def identifiers(names: Iterable[str], prefix: str = "", reserved: Iterable[str] 
         if not word[:1].isalpha() or word in reserved or re.fullmatch(r"[a-z]\d*_\d+(_\d+)*", word):
             word = f"x_{word}"
         unique, number = word, 1
-        while unique in found:
+        while unique in found or unique in reserved:
             number += 1
-            unique = f"{word}_{number}"
+            unique = f"{word}_v{number}"
         found.append(unique)
     return found

@@ -6,3 +6,6 @@ from .inputs import drop_inputs
 from .slopes import average_slopes
 
 __all__ = ["average_slopes", "drop_inputs", "leverage", "partial_dependence"]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # where it is imported from: its own file may move

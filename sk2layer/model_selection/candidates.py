@@ -12,7 +12,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from .._typing import Array
 from ..estimator.callback_support import FRAMES_OF_FIT, CandidateTask
-from ..estimator.reach import network_of, rows_for_network
+from ..estimator.reach import is_ours, network_of, rows_for_network, was_interrupted, will_be_by_evidence
 from ..evidence.mixture import stacking_weights
 from .left_out import leave_one_out
 
@@ -47,13 +47,12 @@ class Fit(NamedTuple):
 def check_by_evidence(model: Any, params: dict[str, Any]) -> None:
     """Raise ValueError where it is known before any work that the fit of a candidate will not be by evidence."""
     network = network_of(model)
-    grouping = getattr(network, "_grouping", None)
-    if grouping is None:
+    if not is_ours(network):
         raise ValueError(
             "EvidenceSearch needs a TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one. The "
             f"candidate {params} ends in {network!r}."
         )
-    if not grouping():
+    if not will_be_by_evidence(network):
         raise ValueError(
             'EvidenceSearch needs fits by evidence: alpha="evidence" or "ard", or "auto" with solver "auto", "lbfgs" '
             f'or "lm" and without early stopping. The candidate {params} has alpha={network.alpha!r}, '
@@ -82,7 +81,7 @@ def fit_candidate(
             raise
         return Fit(None, time.perf_counter() - began, error)
     seconds, network = time.perf_counter() - began, network_of(model)
-    if network._interrupted:
+    if was_interrupted(network):
         raise KeyboardInterrupt
     kept = leave_one_out(network, rows_for_network(model, X), y, weight_in(fit_params)) if densities else None
     return Fit(model, seconds, None, kept)

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from .._typing import Array
 from ..estimator.by_evidence import posterior_of
-from ..estimator.reach import ask, network_of
+from ..estimator.reach import ask, is_multilabel, network_of
 from ..evidence.mixture import mixture_moments
 from ..evidence.uncertainty import check_confidence_level, interval
 
@@ -61,13 +61,13 @@ class Mixture(NamedTuple):
         """Return the log odds, or of several classes the log probabilities, which are that up to a constant."""
         log_p = self.predict_log_proba(X)
         network = network_of(self.models[0])
-        if network._multilabel:
+        if is_multilabel(network):
             return log_p - np.log(self._mean(1.0 - self._each("predict_proba", X)))
         return log_p[:, 1] - log_p[:, 0] if len(network.classes_) == 2 else log_p
 
     def _predict_class(self, X: Any) -> Any:
         network, p = network_of(self.models[0]), self.predict_proba(X)
-        return (p > 0.5).astype(int) if network._multilabel else network.classes_[p.argmax(axis=1)]
+        return (p > 0.5).astype(int) if is_multilabel(network) else network.classes_[p.argmax(axis=1)]
 
     def _each(self, method: str, X: Any) -> Array:
         """Return what each model says, along the first axis."""

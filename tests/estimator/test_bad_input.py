@@ -595,3 +595,9 @@ def test_before_a_fit(Estimator):
             getattr(model, method)(X)
     with pytest.raises(NotFittedError):
         model.score(X, target(Estimator))
+
+
+def test_targets_that_float32_cannot_hold():
+    y = np.where(NUMBERS > 0.0, 1e300, -1e300)
+    with error("The weights are beyond the range of float32 in the units of X and y"):
+        TwoLayerRegressor(2, alpha=1.0).fit(X.astype(np.float32), y)

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 import sklearn
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -271,7 +273,14 @@ def test_tags_tell_the_truth():
 
 @every_estimator
 def test_a_fitted_estimator_is_seen_as_such(Estimator, data_of):
-    check_is_fitted(Estimator(2, max_iter=2).fit(*data_of[Estimator]))
+    X, y = data_of[Estimator]
+    model = Estimator(2, alpha=1.0, max_iter=2, tol=1e9)
+    model.settled_ = True  # an attribute of somebody else's
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+    check_is_fitted(model.fit(X, y))
+    with pytest.raises(NotFittedError):
+        check_is_fitted(clone(model))
 
 
 def test_data_sets_of_scikit_learn_as_frames():

@@ -53,7 +53,7 @@ BEFORE = {
     "from 0 to 1": (MinMaxScaler((-1.0, 3.0)),),
     "robust": (RobustScaler(),),
     "by the largest": (MaxAbsScaler(),),
-    "partly": (StandardScaler(with_mean=False), "passthrough", StandardScaler(with_std=False)),
+    "partly": (StandardScaler(with_mean=False), "passthrough", make_pipeline(StandardScaler(with_std=False), None)),
     "ramps": (PiecewiseLinearEncoder(3),),
     "ramps with gaps": (PiecewiseLinearEncoder(3),),
     "ramps that go on": (StandardScaler(), PiecewiseLinearEncoder(2, extrapolation="linear")),
@@ -321,6 +321,9 @@ HOSTILE = [
     "a-b",
     "=cmd|' /C calc'!A0",
     "tab\there",
+    "h",
+    "h!",
+    "h?",
 ]
 WITH_A_SPACE = [f"{name} " for name in HOSTILE]  # SQL has no empty names
 CLASSES = ['\'\'\'"""\n"; --', "*/ ??/ \\", "=1+1"]
@@ -386,6 +389,15 @@ def test_hostile_names_in_latex():
     languages.parse_latex(code)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_what_is_not_a_number_stays_so(activation, tmp_path):
+    rows, case = np.full((1, 4), np.nan), f"{activation} by a number"
+    assert np.isnan(languages.run_python(exported(case, "python"), rows)).all()
+    assert np.isnan(languages.run_numpy(exported(case, "numpy"), rows)).all()
+    if languages.COMPILER:
+        assert np.isnan(languages.run_c(exported(case, "c"), rows, tmp_path, n_outputs=1)).all()
+
+
 def null_where_an_input_is_null(run):
     rows = X[:3].copy()
     rows[1, 0] = np.nan
@@ -428,13 +440,16 @@ SAYS = [
     (MODEL, {"language": "c", "dtype": "float16"}, ValueError, 'dtype must be "float64" or "float32"'),
     (MODEL, {"language": "sql", "dialect": "oracle"}, ValueError, "dialect must be one of"),
     (MODEL, {"language": "sql", "table": ""}, ValueError, "no names that are empty"),
+    (MODEL, {"language": "sql", "table": ()}, ValueError, "no names that are empty"),
     (MODEL, {"language": "sql", "feature_names": ["a", "a", "b", "c"]}, ValueError, "must differ"),
     (MODEL, {"language": "sql", "keep": "prediction"}, ValueError, "must differ"),
     (MODEL, {"language": "sql", "feature_names": ["a", "b\0", "c", "d"]}, ValueError, "zero character"),
     (MODEL, {"language": "excel", "cell": "1A"}, ValueError, "cell must be"),
+    (MODEL, {"language": "excel", "cell": "XFC2"}, ValueError, "Excel has 16384 columns"),
     (MODEL, {"language": "python", "name": "def"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "c", "name": "double"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "numpy", "name": "a; b"}, ValueError, "name must be an identifier"),
+    (MODEL, {"language": "numpy", "name": "Z_1"}, ValueError, "name must be an identifier"),
     (MODEL, {"language": "c", "feature_names": ["a"]}, ValueError, "feature_names must be 4 strings"),
     (MODEL, {"language": "c", "digits": 0}, ValueError, "digits must be"),
     (MODEL, {"language": "c", "return_std": True}, ValueError, "needs a fit by evidence"),
