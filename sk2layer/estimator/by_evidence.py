@@ -92,6 +92,17 @@ def shortcomings(outcome: Outcome) -> list[str]:
     return said
 
 
+def known_posterior_of(network: Any) -> Any:
+    """Return the same as `posterior_of`.
+
+    Raises
+    ------
+    ValueError
+        If the fit was with a given penalty.
+    """
+    return network._known_posterior()
+
+
 def posterior_of(network: Any) -> Any:
     """Return the `FittedPosterior` or `Mixture` that a fit by evidence has left in one of our estimators, or None."""
     return network._posterior

@@ -6,6 +6,8 @@ A model is one of our estimators, or a Pipeline that ends in a model. What a Pip
 
 from typing import Any
 
+from ..model.losses import Loss
+
 
 def network_of(model: Any) -> Any:
     """Return the estimator that the model ends in."""
@@ -46,6 +48,12 @@ def noise_of(regressor: Any) -> Any:
 def is_multilabel(network: Any) -> bool:
     """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
     return getattr(network._remembered_targets(), "multilabel", False)
+
+
+def loss_of(network: Any) -> Loss:
+    """Return the loss that it was fitted with, which has the link of its predictions."""
+    loss: Loss = network._remembered_targets().loss
+    return loss
 
 
 def was_interrupted(network: Any) -> bool:

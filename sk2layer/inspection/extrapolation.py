@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..estimator.by_evidence import posterior_of
+from ..estimator.checks import check_rows
 from ..estimator.reach import rows_for_network
 from .table import link_of, network_by_evidence
 
@@ -57,13 +59,13 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     True
     """
     network = network_by_evidence(estimator)
-    rows = rows_for_network(estimator, X)
-    V, (loss, _) = network._predictive_covariance(rows), link_of(network)
+    rows = check_rows(network, rows_for_network(estimator, X), reset=False)
+    posterior, (loss, _) = posterior_of(network), link_of(network)
+    V, members = posterior.covariance(rows), getattr(posterior, "members", (posterior,))
     if loss is None:
         found = np.einsum("nkk->nk", V) @ np.divide(1.0, network.noise_variance_)
     else:
-        found = np.einsum("nop,npo->n", loss.link_slopes(network._raw_prediction(rows).astype(np.float64)), V)
-    members = getattr(network._posterior, "members", (network._posterior,))
+        found = np.einsum("nop,npo->n", loss.link_slopes(np.mean([m.mean(rows) for m in members], axis=0)), V)
     effective = network.effective_n_parameters_
     n_rows = min(member.degrees_of_freedom for member in members) + effective
     return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))
