@@ -11,7 +11,17 @@ from .version import VERSION
 
 PLACES.insert(0, Cluster())
 
-ROOMS = ["callbacks", "displays", "model_selection", "onnx", "pipeline", "preprocessing", "solvers"]
+ROOMS = [
+    "callbacks",
+    "displays",
+    "export",
+    "inspection",
+    "model_selection",
+    "onnx",
+    "pipeline",
+    "preprocessing",
+    "solvers",
+]
 """The public ones, imported when they are asked for; what is in the others may move."""
 
 for _estimator in (TwoLayerClassifier, TwoLayerRegressor):

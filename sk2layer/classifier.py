@@ -1,5 +1,6 @@
 """Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
 
+from functools import partial
 from numbers import Real
 from typing import Any, Self
 
@@ -17,7 +18,9 @@ from .estimator.data import where_the_rows_are
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import LabelTargets, check_labels, sorted_labels
+from .evidence.slopes import chained, log_odds_slopes, probability_slopes
 from .evidence.uncertainty import moderate
+from .rows.predict import predict_slopes
 from .solvers import Solver
 from .solvers._parameters import choice, naming_parameters
 
@@ -95,8 +98,9 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         the penalty, the objective is the negative log evidence per sample, and this the lowest of the last stage of
         the search. Of an average of starts, this and all else that is reported of the fit is that of the best one.
     loss_curve_ : list of float
-        The objective after each iteration. Where the evidence chooses the penalty it rises again with each search
-        that begins, and with each stage that takes other rows or another form of the curvature.
+        The objective after each iteration; with "sgd" and "adam" its mean over the batches of the epoch. Where the
+        evidence chooses the penalty it rises again with each search that begins, and with each stage that takes other
+        rows or another form of the curvature.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int
@@ -302,6 +306,61 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
         if self._multilabel:
             return log_expit(Z)
         return log_softmax(Z, axis=1) if Z.shape[1] > 1 else log_expit(np.hstack([-Z, Z]))
+
+    @where_the_rows_are
+    def predict_gradient(
+        self, X: Any, return_std: bool = False, *, of: str = "predict_proba"
+    ) -> Array | tuple[Array, Array]:
+        """Return the slopes of the probabilities: their derivatives by each input.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each slope, too; after a fit by evidence.
+        of : {"predict_proba", "decision_function"}, default="predict_proba"
+            Whether the slopes are those of the probabilities or of the log odds.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            For two classes the slopes of the probability of the second, `classes_[1]`, or of its log odds, shape
+            (n_samples, n_features); those of the first are the same with the other sign. For several classes or labels
+            those of each.
+        std : ndarray like gradient
+            Their standard deviations, only with `return_std`. Those of the log odds are the standard deviations of the
+            slopes of the raw prediction, as much smaller as `decision_function` is where it is unsure.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `of` is none of its values, or `return_std` is asked of a fit with a given penalty.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sk2layer import TwoLayerClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = TwoLayerClassifier(5, random_state=0).fit(X, y)
+        >>> slope, std = model.predict_gradient(X, return_std=True)
+        >>> slope.shape
+        (150, 3, 4)
+        """
+        if of not in ("predict_proba", "decision_function"):
+            raise ValueError(f"of must be 'predict_proba' or 'decision_function'. Got {of!r}.")
+        check_is_fitted(self)
+        loss, std = self._remembered_targets().loss, return_std
+        reduce = partial(probability_slopes if of == "predict_proba" else log_odds_slopes, loss=loss, return_std=std)
+        if return_std or self._posterior is not None:
+            found = self._of_slopes(X, reduce)
+        else:
+            Z, slopes = self._raw_prediction(X), self._raw_prediction(X, predict_slopes)
+            found = [slopes if of == "decision_function" else chained(loss, Z, slopes)]
+        found = [array[:, 0] for array in found] if not self._multilabel and self.n_outputs_ == 1 else found
+        return (found[0], found[1]) if return_std else found[0]
 
     def to_mlp(self) -> MLPClassifier:
         """Return the same network as a fitted `MLPClassifier`, for tools that know that.

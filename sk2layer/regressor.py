@@ -13,7 +13,11 @@ from .estimator.data import where_the_rows_are
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
+from .evidence.slopes import raw_deviations
 from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
+from .rows.predict import predict_slopes
+
+# Longer than 300 lines: two thirds of them are docstrings of public methods.
 
 
 class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
@@ -83,8 +87,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         the search. Of an average of starts, this and all else that is reported of the fit, except `noise_variance_`,
         is that of the best one.
     loss_curve_ : list of float
-        The objective after each iteration. Where the evidence chooses the penalty it rises again with each search
-        that begins, and with each stage that takes other rows or another form of the curvature.
+        The objective after each iteration; with "sgd" and "adam" its mean over the batches of the epoch. Where the
+        evidence chooses the penalty it rises again with each search that begins, and with each stage that takes other
+        rows or another form of the curvature.
     validation_loss_curve_ : list of float
         The mean loss on the validation data after each iteration, without the penalty; only where there were any.
     n_iter_ : int
@@ -220,6 +225,51 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
         known_by = cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom
         return interval(y, std, known_by, confidence_level)
+
+    @where_the_rows_are
+    def predict_gradient(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
+        """Return the slopes of the predictions: their derivatives by each input.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each slope, too; after a fit by evidence.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            In units of y by units of X. There is an axis for outputs where `predict` has one.
+        std : ndarray like gradient
+            Their standard deviations, only with `return_std`. Of an average of starts they include how far the slopes
+            of its networks differ.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `return_std` is asked of a fit with a given penalty.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk2layer import TwoLayerRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-2, 2, (100, 2))
+        >>> y = np.sin(X[:, 0]) + 3 * X[:, 1] + 0.1 * rng.normal(size=100)
+        >>> model = TwoLayerRegressor(5, random_state=0).fit(X, y)
+        >>> slope, std = model.predict_gradient([[0.0, 0.0]], return_std=True)
+        >>> bool(np.all(abs(slope - [1, 3]) < 3 * std))
+        True
+        """
+        gradient = self._raw_prediction(X, predict_slopes)
+        gradient = gradient if self._y_is_matrix else gradient[:, 0]
+        if not return_std:
+            return gradient
+        (std,) = self._of_slopes(X, raw_deviations)
+        return gradient, std if self._y_is_matrix else std[:, 0]
 
     def to_mlp(self) -> MLPRegressor:
         """Return the same network as a fitted `MLPRegressor`, for tools that know that.

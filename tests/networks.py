@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from sk2layer.evidence.posterior import ExactPosterior
 from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
-from sk2layer.model.network import Network, Shape, initial_weights
+from sk2layer.model.network import Network, Shape, initial_weights, pack
 from sk2layer.objective.objective import Objective
-from sk2layer.rows.predict import predict_raw
+from sk2layer.rows.predict import predict_raw, predict_slopes
 from sk2layer.rows.sources import Table
 
 LOSSES = [(HalfSquaredError, 1), (HalfSquaredError, 2), (BinaryLogLoss, 1), (BinaryLogLoss, 2), (MultinomialLogLoss, 3)]
@@ -63,3 +64,26 @@ def jacobian(objective, theta, step=1e-5):
     moves = step * np.eye(len(theta))
     columns = [raw_prediction(objective, theta + e) - raw_prediction(objective, theta - e) for e in moves]
     return np.stack(columns, axis=-1) / (2.0 * step)
+
+
+def covariance_of(posterior):
+    """Return the covariance of the parameters, by the unit vectors."""
+    n = posterior.n_parameters if isinstance(posterior, ExactPosterior) else len(posterior.variances())
+    return posterior.covariance_of(np.eye(n))
+
+
+def linearised_draws(member, X, rng, n_draws=20_000):
+    """Return draws of raw predictions and of their slopes, with the network linearised by differences."""
+    scaling, theta = member.scaling, pack(member.weights)
+    shape, activation = Shape(*member.weights.W1.shape, len(member.weights.b2)), ACTIVATIONS[member.activation]
+    moves = 1e-5 * np.eye(len(theta))
+    draws = rng.multivariate_normal(np.zeros(len(theta)), covariance_of(member.posterior), n_draws)
+
+    def drawn(function):
+        def at(t):
+            return function(X, scaling.fold_out(shape.unpack(t)), activation)
+
+        J = np.stack([(at(theta + move) - at(theta - move)) / 2e-5 for move in moves])
+        return at(theta) + np.tensordot(draws, J, 1)
+
+    return drawn(predict_raw), drawn(predict_slopes)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sk2layer
-from sk2layer import callbacks, model_selection, preprocessing
+from sk2layer import callbacks, export, inspection, model_selection, preprocessing
 
 PACKAGE, TESTS = Path(sk2layer.__file__).parent, Path(__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -27,8 +27,8 @@ HOUSE = [
     {"evidence"},
     {"estimator"},
     {"cluster"},
-    {"classifier", "preprocessing", "regressor"},
-    {"__init__", "callbacks", "displays", "model_selection", "onnx", "pipeline"},
+    {"classifier", "inspection", "preprocessing", "regressor"},
+    {"__init__", "callbacks", "displays", "export", "model_selection", "onnx", "pipeline"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 WITHOUT_DASK = {"solvers", "model", "rows", "objective", "evidence", "estimator"}
@@ -273,10 +273,12 @@ def test_the_first_sentence_says_what_a_file_answers(path):
 
 
 def test_public_names_are_those_of_the_contract():
-    displays = {"LossCurveDisplay", "NetworkDisplay", "PredictionIntervalDisplay", "RelevanceDisplay"}
-    assert displays == set(importlib.import_module("sk2layer.displays").__all__)
+    displays = {"AverageSlopes", "LossCurve", "Network", "PartialDependenceBand", "PredictionInterval", "Relevance"}
+    assert {f"{name}Display" for name in displays} == set(importlib.import_module("sk2layer.displays").__all__)
     assert callbacks.__all__ == ["Checkpoint"]
+    assert export.__all__ == ["to_code"]
     assert model_selection.__all__ == ["EvidenceSearch"]
+    assert inspection.__all__ == ["average_slopes", "drop_inputs", "leverage", "partial_dependence"]
     assert preprocessing.__all__ == ["PiecewiseLinearEncoder"]
     assert {"GradientDescent", "SGD", "Adam", "LBFGS", "Solver"} <= set(sk2layer.solvers.__all__)
     assert all(hasattr(sk2layer.solvers, name) for name in sk2layer.solvers.__all__)

@@ -4,9 +4,8 @@ Ours and the peers' take turns in one run; printed are median times and the medi
 brackets with its quartiles. Above 1, a ratio says that the peer took longer. The network has sigmoid hidden units and
 one linear output, the data are random numbers.
 
-steps      A step of Adam: two numbers of epochs are timed, and the difference is divided by the batches. "step" is
-           without, "epoch" with the objective of all rows, which a fit of ours computes after each epoch, and the
-           others do not. PyTorch's is its usual loop: shuffled rows, autograd, `torch.optim.Adam`. One thread each.
+fits       A whole fit by Adam of 1, 3 and 10 epochs, in the units of the data. PyTorch's is its usual loop: shuffled
+           rows, autograd, `torch.optim.Adam`. One thread each.
 sigmoid    The ways to compute it, on as many numbers as fit into a second-level cache.
 gradient   The objective with its gradient, on all rows, beside the two products of matrices in it alone,
            X @ W1 and X.T @ D1, in as many threads of BLAS. Where there are several threads, here and below, each turn
@@ -20,7 +19,7 @@ search     GridSearchCV over 24 candidates and 5 folds in two processes, both wi
            iterations, learning rate and batches. X and y come standardised; ours does it again.
 mapped     An epoch of Adam and a prediction on a memory-mapped file: memory beyond the mapped pages.
 
-    python docs/benchmarks/speed.py [--only steps predict] [--threads 1 2] [--repeats 9] [--cpu] [--quick]
+    python docs/benchmarks/speed.py [--only fits predict] [--threads 1 2] [--repeats 9] [--cpu] [--quick]
 """
 
 import argparse
@@ -48,16 +47,17 @@ from sk2layer.objective.curvature_terms import PAIR_COLUMNS
 from sk2layer.objective.objective import Objective
 from sk2layer.rows.sources import Table
 from sk2layer.rows.threads import one_blas_thread
-from sk2layer.solvers import Adam, Run
+from sk2layer.solvers import Adam
 
-STEPS = [(32, 10, 50, 300), (200, 30, 100, 100), (512, 100, 512, 20)]  # rows of a batch, inputs, units, batches
+FITS = [(2000, 10, 50, 32), (20_000, 30, 100, 200), (20_000, 100, 512, 512)]  # rows, inputs, units, rows of a batch
+EPOCHS = (1, 3, 10)
 FULL = (200_000, 30, 100)  # rows, inputs, units
 MATRIX = (10_000, 20, 50)
 LARGE = (500_000, 30, 100)
 MAPPED = (10_000_000, 20, 50)
 TINY = (100, 5, 5)
 QUICK = {
-    "steps": [(32, 10, 50, 5)],
+    "fits": [(100, 10, 5, 32)],
     "full": (2000, 5, 10),
     "matrix": (1000, 5, 10),
     "large": (3000, 5, 10),
@@ -67,14 +67,6 @@ DTYPES = (np.float32, np.float64)
 FOREVER = 10**6  # epochs of patience
 
 
-class StepsOnly(Objective):
-    """An objective that does not evaluate all rows after an epoch."""
-
-    def value(self, theta, rows=None):
-        """Return 0."""
-        return 0.0
-
-
 def draw(n_rows, n_features, dtype):
     """Return random X and a y that depends on them."""
     rng = np.random.default_rng(0)
@@ -82,12 +74,12 @@ def draw(n_rows, n_features, dtype):
     return X, X[:, 0] + np.sin(X[:, 1]) + rng.standard_normal(n_rows, dtype=dtype)
 
 
-def make_objective(kind, X, y, n_hidden, n_threads=1):
+def make_objective(X, y, n_hidden, n_threads=1):
     """Return an objective and where to start."""
     shape, activation = Shape(X.shape[1], n_hidden, 1), ACTIVATIONS["sigmoid"]
     network = Network(shape, activation, HalfSquaredError())
     theta = initial_weights(shape, activation, np.random.default_rng(0)).astype(X.dtype)
-    return kind(Table(X, y[:, np.newaxis]), network, shape.is_weight(), X.dtype, n_threads), theta
+    return Objective(Table(X, y[:, np.newaxis]), network, shape.is_weight(), X.dtype, n_threads), theta
 
 
 def peer(n_hidden, solver, max_iter, **params):
@@ -109,7 +101,7 @@ def ours(n_hidden, solver, max_iter, **params):
     return TwoLayerRegressor(n_hidden, solver=solver, max_iter=max_iter, random_state=0, **params)
 
 
-# ---------------------------------------------------------------------- steps
+# ---------------------------------------------------------------------- mini-batches
 
 
 def torch_epochs(X, y, n_hidden, batch_size):
@@ -134,27 +126,24 @@ def torch_epochs(X, y, n_hidden, batch_size):
     return train
 
 
-def measure_steps(options):
-    """Print the time of a step of Adam."""
-    for batch_size, d, h, n_batches in options.steps:
+def measure_fits(options):
+    """Print the time of whole fits by Adam."""
+    for n, d, h, batch_size in options.fits:
         for dtype in DTYPES:
-            X, y = draw(batch_size * n_batches, d, dtype)
-            ways = {}
-            for name, kind in (("step", StepsOnly), ("epoch", Objective)):
-                objective, theta = make_objective(kind, X, y, h)
-                ways[name] = partial(_epochs, Adam(batch_size=batch_size), objective, theta)
-            ways["scikit-learn"] = lambda epochs: peer(h, "adam", epochs, batch_size=batch_size).fit(X, y)  # noqa: B023
-            ways["PyTorch"] = torch_epochs(X, y, h, batch_size)
-            with threadpool_limits(1):
-                seconds = more_turns(
-                    {name: way for name, way in ways.items() if way}, 1, 3, options.repeats, options.clock
-                )
-            seconds = {name: values / n_batches for name, values in seconds.items()}
-            print_ways(f"{batch_size} x {d} -> {h}, {np.dtype(dtype)}, us", seconds)
-
-
-def _epochs(solver, objective, theta, epochs):
-    solver.minimize(objective, theta, Run(max_iter=epochs, tol=0.0, patience=FOREVER))
+            X, y = draw(n, d, dtype)
+            train = torch_epochs(X, y, h, batch_size)
+            for epochs in EPOCHS:
+                adam = Adam(batch_size=batch_size, learning_rate=0.001)
+                ways = {
+                    "ours": partial(ours(h, adam, epochs, standardize=False).fit, X, y),
+                    "scikit-learn": partial(peer(h, "adam", epochs, batch_size=batch_size).fit, X, y),
+                    "PyTorch": train and partial(train, epochs),
+                }
+                with threadpool_limits(1):
+                    ways = {name: way for name, way in ways.items() if way}
+                    seconds = take_turns(ways, options.repeats, options.clock)
+                title = f"{n} x {d} -> {h}, {batch_size} at a time, {np.dtype(dtype)}, {epochs} epochs, ms"
+                print_ways(title, seconds, 1e3, digits=1)
 
 
 def measure_sigmoid(options):
@@ -199,7 +188,7 @@ def measure_gradient(options):
     for threads in options.threads:
         for dtype in DTYPES:
             X, y = draw(n, d, dtype)
-            objective, theta = make_objective(Objective, X, y, h, threads)
+            objective, theta = make_objective(X, y, h, threads)
             W1, D1 = theta[: d * h].reshape(d, h), np.empty((n, h), dtype)
 
             def gradient(objective=objective, theta=theta):
@@ -223,7 +212,7 @@ def measure_matrix(options):
     inputs, hidden = (np.ones((width * (width + 1) // 2, PAIR_COLUMNS)) for width in (d + 1, h))
     total = np.empty((len(inputs), len(hidden)))
     for threads in options.threads:
-        objective, theta = make_objective(Objective, X, y, h, threads)
+        objective, theta = make_objective(X, y, h, threads)
 
         def matrix(objective=objective, theta=theta):
             theta += 1e-15  # the sums at the last weights are remembered
@@ -349,7 +338,7 @@ def print_mapped_memory(options):
 
 
 MEASURES = {
-    "steps": measure_steps,
+    "fits": measure_fits,
     "sigmoid": measure_sigmoid,
     "gradient": measure_gradient,
     "matrix": measure_matrix,
@@ -378,7 +367,7 @@ def parse_options():
     parser.add_argument("--quick", action="store_true", help="a smoke run: the smallest sizes, one repeat")
     parser.add_argument("--memory-of", choices=["ours", "scikit-learn", "mapped"], help="that only, in this process")
     options = parser.parse_args()
-    sizes = {"steps": STEPS, "full": FULL, "matrix": MATRIX, "large": LARGE, "mapped": MAPPED}
+    sizes = {"fits": FITS, "full": FULL, "matrix": MATRIX, "large": LARGE, "mapped": MAPPED}
     for name, size in (QUICK if options.quick else sizes).items():
         setattr(options, name, size)
     if options.quick:

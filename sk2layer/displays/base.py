@@ -62,6 +62,12 @@ def require(estimator: Any, attribute: str, remedy: str) -> Any:
     return getattr(estimator, attribute)
 
 
+def check_output(output: Any, n_outputs: int) -> None:
+    """Raise ValueError where this is not the number of an output."""
+    if output not in range(n_outputs):
+        raise ValueError(f"output must be a number below {n_outputs}. Got {output!r}.")
+
+
 def names_of_inputs(estimator: Any, given: Sequence[str] | None, n_features: int) -> list[str]:
     """Return the names of the inputs: the given ones, those of the training data, or x0, x1, ..."""
     default = getattr(estimator, "feature_names_in_", [f"x{number}" for number in range(n_features)])

@@ -5,8 +5,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from .base import Display, labelled, names_of_inputs, require
-from .origin import steps_of
+from ..estimator.origin import steps_of
+from .base import Display, check_output, labelled, names_of_inputs, require
 from .sweep import sweep
 
 
@@ -242,6 +242,5 @@ def _find_input(feature: int | str, names: list[str]) -> int:
 def _of_output(values: Any, output: int, *shape: int) -> Any:
     """Return what belongs to one of several outputs."""
     values = values.reshape(len(values), -1, *shape)
-    if output not in range(values.shape[1]):
-        raise ValueError(f"output must be a number below {values.shape[1]}. Got {output!r}.")
+    check_output(output, values.shape[1])
     return values[:, output]

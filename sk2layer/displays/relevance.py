@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..estimator.origin import origins, steps_of
 from .base import Display, names_of_inputs, require
-from .origin import origins, steps_of
 
 
 class RelevanceDisplay(Display):

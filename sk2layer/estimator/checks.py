@@ -29,12 +29,24 @@ def naming(name: str) -> Iterator[None]:
 
 def check_rows(estimator: Any, X: Any, *, reset: bool, name: str = "X", ensure_min_samples: int = 1) -> Any:
     """Return X as an array or csr matrix of float64 or float32 (which is kept); with `reset`, learn its columns."""
+    if not reset and _is_plain(estimator, X):
+        return X
     dtype = [np.float64, np.float32]
     with naming(name):
         X = validate_data(
             estimator, X, reset=reset, accept_sparse="csr", dtype=dtype, ensure_min_samples=ensure_min_samples
         )
     return X.view(np.ndarray) if isinstance(X, np.ndarray) else X  # a memmap of NumPy is slow to take rows from
+
+
+def _is_plain(estimator: Any, X: Any) -> bool:
+    """Return whether X is as `check_rows` would return it, at a tenth of its cost, for predictions of few rows."""
+    if type(X) is not np.ndarray or X.dtype.type not in (np.float64, np.float32) or not X.dtype.isnative:
+        return False
+    if X.ndim != 2 or not len(X) or X.shape[1] != estimator.n_features_in_:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum())) and not hasattr(estimator, "feature_names_in_")
 
 
 def check_weight(

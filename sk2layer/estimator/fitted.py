@@ -10,12 +10,14 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
+from ..evidence.slopes import Members, by_blocks
 from ..evidence.uncertainty import FittedPosterior, Mixture
 from ..model.activations import ACTIVATIONS
-from ..model.network import Weights, pack
-from ..rows.predict import predict_in_threads
+from ..model.network import Shape, Weights, pack
+from ..rows.predict import Predict, predict_in_threads, predict_raw
 from ..rows.scaling import RunningScaling
 from ..rows.seen_rows import SeenRows
+from ..rows.threads import PASS_OPERATIONS, one_blas_thread, thread_budget
 from ..solvers import Solver
 from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
 from .callback_support import CallbackSupportMixin, without_callbacks
@@ -123,22 +125,39 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
             theta, state, seed = pack(weights).astype(problem.dtype), outcome.solver_state, outcome.run_seed
             self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
 
-    def _raw_prediction(self, X: Any) -> Array:
-        """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights."""
+    def _raw_prediction(self, X: Any, predict: Predict = predict_raw) -> Array:
+        """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights.
+
+        With `predict=predict_slopes` they are the slopes of these, shape (n_samples, n_outputs, n_features).
+        """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
-        return predict_in_threads(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation], self.n_jobs)
+        return predict_in_threads(X, Weights(W1, b1, W2, b2), ACTIVATIONS[self._activation], self.n_jobs, predict)
 
     def _predictive_covariance(self, X: Any) -> Array:
         """Return the posterior covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs)."""
+        posterior, X = self._known_posterior(), check_rows(self, X, reset=False)
+        n_threads = thread_budget(self.n_jobs) if X.shape[0] * self.coefs_[0].size >= PASS_OPERATIONS else 1
+        with one_blas_thread():
+            return posterior.covariance(X, n_threads)
+
+    def _of_slopes(self, X: Any, reduce: Callable[[Members], tuple[Array, ...]]) -> list[Array]:
+        """Return what `reduce` makes of the posterior's moments of slopes, in the floating type of the weights."""
+        check_is_fitted(self)
+        posterior, X = self._known_posterior(), check_rows(self, X, reset=False)
+        W1, W2 = self.coefs_
+        shape = Shape(len(W1), len(W2), W2.shape[1])
+        return [array.astype(W1.dtype) for array in by_blocks(X, posterior, shape, reduce, self.n_jobs)]
+
+    def _known_posterior(self) -> FittedPosterior | Mixture:
         if self._posterior is None:
             raise ValueError(
                 'The variance of predictions needs a fit by evidence: alpha="evidence" or "ard", or "auto" with '
                 f'solver "auto", "lbfgs" or "lm" and without early stopping. Got alpha={self.alpha!r}, and the '
                 f"penalty {self.alpha_:g} was used."
             )
-        return self._posterior.covariance(check_rows(self, X, reset=False))
+        return self._posterior
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")

@@ -110,13 +110,15 @@ class Start(NamedTuple):
         """Report an iteration, with its weights, whichever were best; return whether to stop."""
 
         def outcome(*, keep_state: bool) -> Outcome:
-            theta, seen, state = iteration.x.copy(), self.monitor.detached(), None
+            theta, seen, loss, state = iteration.x.copy(), self.monitor.detached(), iteration.fun, None
+            by_batches = self.settings.solver.supports_partial_fit
+            value = self.problem.objective().value(theta) if by_batches or keep_state else loss
             if keep_state:
-                state = self.state_at(theta, self.problem.objective().value(theta), iteration.get_state(), seen)
+                state = self.state_at(theta, value, iteration.get_state(), seen)
+            loss = value if by_batches else loss
             evidence = iteration.get_evidence() if "get_evidence" in iteration else None
-            now = Outcome(theta, iteration.fun, iteration.fun, False, "", seen, False, state, evidence)
-            solver_state = iteration.get_state() if self.settings.solver.supports_partial_fit else None
-            return now._replace(solver_state=solver_state, run_seed=self.run_seed)
+            now = Outcome(theta, loss, loss, False, "", seen, False, state, evidence)
+            return now._replace(solver_state=iteration.get_state() if by_batches else None, run_seed=self.run_seed)
 
         return reporter.end_iteration(outcome)
 
@@ -151,7 +153,10 @@ def run(start: Start) -> Outcome:
     theta, loss, score = result.x, result.fun, result.fun
     best, state = monitor.best, None
     if (monitor.patience is not None or interrupted) and best.theta is not None:
-        theta, loss, score = best.theta, best.value, best.loss
+        theta, loss = best.theta, best.value
+        if solver.supports_partial_fit:
+            loss = objective.value(theta)  # what was seen of it is a mean over batches
+        score = loss if monitor.patience is None else best.loss
     if settings.keep_state and result.state is not None:
         state = start.state_at(result.x, result.get("fingerprint", result.fun), result.state, monitor)
     success = result.success or monitor.out_of_patience or monitor.stopped

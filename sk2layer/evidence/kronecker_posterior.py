@@ -23,6 +23,7 @@ import numpy as np
 from .._typing import Array
 from ..model.network import Shape
 from ..objective.kronecker import MOST_INPUTS, InputMoments, KroneckerSum
+from .posterior import CovarianceOfRows, Derivatives, SlopeCovariance
 
 
 class LayerPosterior(NamedTuple):
@@ -96,11 +97,24 @@ class LayerPosterior(NamedTuple):
         -------
         covariance : ndarray of shape (n_samples, k, k)
         """
-        scaled = inputs * self.scale
-        removed = np.square(scaled @ self.U) @ (self.rest - self.shrunk)
         R = R @ self.V
-        left = np.multiply.outer(np.einsum("nf,nf->n", scaled, scaled), self.rest) - removed
-        return np.einsum("nj,onj,pnj->nop", left, R, R, optimize=True)
+        return np.einsum("nj,onj,pnj->nop", self.left(inputs, inputs), R, R, optimize=True)
+
+    def left(self, u: Array, v: Array) -> Array:
+        """Return the covariance of u.T W V_j and v.T W V_j for each column V_j, shape (..., n_units).
+
+        u and v are inputs, shape (..., n_inputs), of shapes that can be broadcast.
+        """
+        u, v = u * self.scale, v * self.scale
+        removed = ((u @ self.U) * (v @ self.U)) @ (self.rest - self.shrunk)
+        return np.multiply.outer(np.einsum("...f,...f->...", u, v), self.rest) - removed
+
+    def covariance_of(self, J: Array) -> Array:
+        """Return the covariance of m linear functions of the weights, J of shape (m, n_inputs, n_units)."""
+        m, scaled = len(J), self.scale[:, np.newaxis] * J @ self.V
+        along = self.U.T @ scaled
+        removed = (along * (self.rest - self.shrunk)).reshape(m, -1) @ along.reshape(m, -1).T
+        return (scaled * self.rest).reshape(m, -1) @ scaled.reshape(m, -1).T - removed
 
 
 class KroneckerPosterior(NamedTuple):
@@ -156,3 +170,38 @@ class KroneckerPosterior(NamedTuple):
         k = len(R)
         one = np.broadcast_to(np.eye(k)[:, np.newaxis], (k, len(hidden), k))
         return self.output.covariance(hidden, one) + self.hidden.covariance(inputs, R)
+
+    def of_rows(self, n_samples: int) -> CovarianceOfRows:
+        """Return `covariance`, which needs no preparation."""
+        return self.covariance
+
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return the size of what a row becomes in `slope_covariance`."""
+        d, h, k = shape
+        return d * (d + 1 + self.hidden.U.shape[1] + (2 * k + 3) * h + 2 * k * k)
+
+    def slope_covariance(self, block: Derivatives) -> SlopeCovariance:
+        """Return the sum of what both layers contribute, as if they were independent."""
+        layer, x, e = self.hidden, block.inputs, np.eye(len(block.W1), len(block.W1) + 1)
+        R, B = block.R @ layer.V, (block.B[:, :, np.newaxis] * block.W1) @ layer.V
+        xx, xe, ee = layer.left(x, x), layer.left(x[:, np.newaxis], e), layer.left(e, e)
+        weighted = xx[:, np.newaxis] * B + xe * R[:, :, np.newaxis]  # of x_f and its direction, by each unit
+        value = np.einsum("nj,onj,pnj->nop", xx, R, R, optimize=True)
+        cross = np.einsum("onj,pndj->ndop", R, weighted, optimize=True)
+        own = np.einsum("ondj,pndj->ndop", B, weighted, optimize=True)
+        rest = xe[np.newaxis] * B + ee * R[:, :, np.newaxis]
+        own += np.einsum("onj,pndj->ndop", R, rest, optimize=True)
+        layer, a = self.output, block.hidden
+        u = np.pad(block.slopes[:, np.newaxis] * block.W1, ((0, 0), (0, 0), (0, 1)))
+        lefts = layer.left(a, a), layer.left(a[:, np.newaxis], u), layer.left(u, u)
+        by_output = [(layer.V * left[..., np.newaxis, :]) @ layer.V.T for left in lefts]
+        return SlopeCovariance(*(part + its for part, its in zip((value, cross, own), by_output, strict=True)))
+
+    def covariance_of(self, J: Array) -> Array:
+        """Return the sum of what both layers contribute."""
+        parts = np.split(J, [len(self.hidden.scale) * len(self.hidden.V)], axis=1)
+        each = [
+            layer.covariance_of(part.reshape(len(J), len(layer.scale), len(layer.V)))
+            for layer, part in zip(self, parts, strict=True)
+        ]
+        return each[0] + each[1]

@@ -24,11 +24,12 @@ from scipy.special import stdtrit
 
 from .._typing import Array
 from ..model.activations import ACTIVATIONS
-from ..model.network import Weights
+from ..model.network import Shape, Weights
 from ..rows.predict import predict_raw
-from ..rows.scaling import Scaling
+from ..rows.scaling import Scaling, inverse_of
 from .mixture import mixture_moments
-from .posterior import Posterior, predictive_covariance
+from .posterior import Derivatives, Posterior, dense, predictive_covariance
+from .slopes import Members, SlopeMoments
 
 
 class FittedPosterior(NamedTuple):
@@ -54,14 +55,29 @@ class FittedPosterior(NamedTuple):
     activation: str
     degrees_of_freedom: float
 
-    def covariance(self, X: Any) -> Array:
+    def covariance(self, X: Any, n_threads: int = 1) -> Array:
         """Return the covariance of the raw predictions, shape (n_samples, n_outputs, n_outputs), without the noise.
 
         Rows are in the units of the data, and the covariance is in those of the targets.
         """
         rows, activation = self.scaling.rows(X), ACTIVATIONS[self.activation]
         spread = self.scaling.y_spread
-        return predictive_covariance(rows, self.weights, activation, self.posterior) * np.outer(spread, spread)
+        covariance = predictive_covariance(rows, self.weights, activation, self.posterior, n_threads)
+        covariance *= np.outer(spread, spread)
+        return covariance
+
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_moments` needs memory for with each row."""
+        return self.posterior.slope_row_size(shape)
+
+    def slope_moments(self, X: Any) -> Members:
+        """Return mean and covariance of the raw predictions and their slopes, all in the units of the data."""
+        x_spread, y_mean, y_spread = self.scaling.x_spread, self.scaling.y_mean, self.scaling.y_spread
+        rows = dense(self.scaling.rows(X)[slice(None)]).astype(np.float64, copy=False)
+        block = Derivatives.of(rows, self.weights, ACTIVATIONS[self.activation])
+        moments = SlopeMoments.of(block, self.weights, self.posterior.slope_covariance(block))
+        moments = moments.scaled(inverse_of(x_spread), y_spread)
+        return (moments._replace(Z=moments.Z + y_mean),)
 
     def mean(self, X: Any) -> Array:
         """Return the raw predictions in float64, shape (n_samples, n_outputs), in the units of the targets."""
@@ -78,11 +94,19 @@ class Mixture(NamedTuple):
         """The fewest degrees of freedom of a member."""
         return min(member.degrees_of_freedom for member in self.members)
 
-    def covariance(self, X: Any) -> Array:
+    def slope_row_size(self, shape: Shape) -> int:
+        """Return how many numbers `slope_moments` needs memory for with each row."""
+        return max(member.slope_row_size(shape) for member in self.members)
+
+    def slope_moments(self, X: Any) -> Members:
+        """Return the moments of each member."""
+        return [moments for member in self.members for moments in member.slope_moments(X)]
+
+    def covariance(self, X: Any, n_threads: int = 1) -> Array:
         """Return the mean of the members' covariances plus the covariance of their means."""
         n_members = len(self.members)
         means = np.stack([member.mean(X) for member in self.members])
-        covariances = (member.covariance(X) for member in self.members)
+        covariances = (member.covariance(X, n_threads) for member in self.members)
         return mixture_moments(np.full(n_members, 1.0 / n_members), means, covariances, square=_outer)[1]
 
 
@@ -108,10 +132,14 @@ def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
     Z, shape (n_samples, n_outputs), are those at its mean, and the covariance, shape (n_samples, n_outputs, n_outputs),
     is theirs. `shift_invariant`: only differences of raw predictions have a meaning (softmax).
     """
+    Z = Z - Z.mean(axis=1, keepdims=True) if shift_invariant else Z
+    return Z * moderating(covariance, shift_invariant=shift_invariant).astype(Z.dtype)
+
+
+def moderating(covariance: Array, *, shift_invariant: bool) -> Array:
+    """Return by what raw predictions are multiplied to be moderated, shape (n_samples, n_outputs)."""
     if shift_invariant:
-        k = Z.shape[1]
+        k = covariance.shape[1]
         ahead = (k * np.eye(k) - 1.0) / (k - 1.0)  # of the mean of the others
         covariance = ahead @ covariance @ ahead
-        Z = Z - Z.mean(axis=1, keepdims=True)
-    variance = np.einsum("nkk->nk", covariance).astype(Z.dtype)
-    return Z / np.sqrt(1.0 + np.pi / 8.0 * variance)
+    return 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.einsum("nkk->nk", covariance))

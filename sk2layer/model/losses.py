@@ -47,6 +47,14 @@ class Loss(ABC):
     def curvature_factor(self, Z: Array) -> Array:
         """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""
 
+    def link_slopes(self, Z: Array) -> Array:
+        """Return the derivatives of predictions by raw ones, shape (n_samples, n_outputs, n_outputs).
+
+        As the link is canonical, they are the curvature of the loss.
+        """
+        C = self.curvature_factor(Z)
+        return C @ C.transpose(0, 2, 1)
+
     def delta(self, Y: Array, Z: Array) -> Array:
         """Overwrite raw predictions by the derivative of the loss by them and return it."""
         delta = self.inverse_link(Z)
@@ -57,6 +65,11 @@ class Loss(ABC):
         """Return the loss of each sample and its derivative by the raw predictions, which overwrites `Z`."""
         losses = self.losses(Y, Z)
         return losses, self.delta(Y, Z)
+
+    def total_and_delta(self, Y: Array, Z: Array, weight: Array | None) -> tuple[float, Array]:
+        """Return the weighted sum of the losses and their derivatives by the raw predictions, which overwrite `Z`."""
+        losses, delta = self.losses_and_delta(Y, Z)
+        return float(losses.sum() if weight is None else losses @ weight), delta
 
 
 class HalfSquaredError(Loss):
@@ -73,6 +86,13 @@ class HalfSquaredError(Loss):
         """Return half the squared error of each sample, and the error, which overwrites `Z`."""
         residual = self.delta(Y, Z)
         return self._half_squares(residual), residual
+
+    def total_and_delta(self, Y: Array, Z: Array, weight: Array | None) -> tuple[float, Array]:
+        """Return the weighted sum of half the squared errors, and the errors, which overwrite `Z`."""
+        if weight is not None:
+            return super().total_and_delta(Y, Z, weight)
+        residual = self.delta(Y, Z)
+        return 0.5 * float(np.vdot(residual, residual)), residual
 
     @staticmethod
     def _half_squares(residual: Array) -> Array:
@@ -159,6 +179,7 @@ class ScaledSquaredError(HalfSquaredError):
         return 0.5 * (Z - Y) ** 2 @ self.precision
 
     losses_and_delta = Loss.losses_and_delta  # here the delta is not the error
+    total_and_delta = Loss.total_and_delta
 
     def delta(self, Y: Array, Z: Array) -> Array:
         """Overwrite raw predictions by the residuals times the precision and return it."""

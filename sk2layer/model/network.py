@@ -19,6 +19,7 @@ so that the biases cost no pass of their own over (n, h). `X1` is such an array,
 and `.T`.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -112,25 +113,34 @@ class Passes(NamedTuple):
     ones: Array
 
 
+class Memory(threading.local):
+    """Arrays to write into, of each thread its own: what a thread has used last is in its cache."""
+
+    def __init__(self) -> None:
+        self.passes: dict[int, Passes] = {}
+        self.arrays: dict[tuple[str, int], Array] = {}
+
+
 class Workspace:
     """Memory used again from block to block, since fresh memory costs more than much of the work in it.
 
-    In `kept` is what else is used again, or does not change with the weights, by a name of its owner's.
+    In `kept` is what else is used again, or does not change with the weights, by a name of its owner's. Several may
+    share the rest of their memory, one after the other in a thread.
     """
 
-    def __init__(self, shape: Shape, dtype: Any) -> None:
+    def __init__(self, shape: Shape, dtype: Any, memory: Memory | None = None) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self.kept: dict[Any, Any] = {}
-        self._passes: dict[int, Passes] = {}
-        self._arrays: dict[tuple[str, int], Array] = {}
+        self._memory = Memory() if memory is None else memory
 
     def passes(self, n_rows: int) -> Passes:
         """Return what a pass over so many rows writes into."""
-        if n_rows not in self._passes:
+        known = self._memory.passes
+        if n_rows not in known:
             _, h, k = self.shape
             A1, Z2, D1 = (self.array(name, n_rows, m) for name, m in (("A1", h), ("Z2", k), ("D1", h)))
-            self._passes[n_rows] = Passes(A1, Z2, D1, np.ones(n_rows, self.dtype))
-        return self._passes[n_rows]
+            known[n_rows] = Passes(A1, Z2, D1, np.ones(n_rows, self.dtype))
+        return known[n_rows]
 
     def inputs(self, n_rows: int) -> Array:
         """Return an array of shape (n_rows, d + 1) to write inputs into; its last column holds ones."""
@@ -138,9 +148,10 @@ class Workspace:
 
     def array(self, name: str, n_rows: int, n_columns: int) -> Array:
         """Return an array of this shape with any content, the same for the same name and number of columns."""
-        known = self._arrays.get((name, n_columns))
+        arrays = self._memory.arrays
+        known = arrays.get((name, n_columns))
         if known is None or len(known) < n_rows:
-            known = self._arrays[name, n_columns] = np.ones((n_rows, n_columns), self.dtype)
+            known = arrays[name, n_columns] = np.ones((n_rows, n_columns), self.dtype)
         return known[:n_rows]
 
 
@@ -153,6 +164,14 @@ def forward(X1: Any, weights: AugmentedWeights, activation: Activation, passes: 
     A1.dot(W2, out=Z2)
     Z2 += b2
     return Z2
+
+
+def input_slopes(slopes: Array, W1: Array, W2: Array) -> Array:
+    """Return dz_o / dx_f = sum_j W2_jo g'(Z1_j) W1_fj of n rows, shape (n, k, d).
+
+    `slopes` are g'(Z1), shape (n, h).
+    """
+    return (slopes[:, np.newaxis] * W2.T) @ W1.T
 
 
 def backward(

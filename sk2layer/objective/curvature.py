@@ -66,7 +66,7 @@ def curvature_sum(block: Block, network: Network, theta: Array, *, hessian: bool
 def curvature_rows(shape: Shape, itemsize: int) -> int:
     """Return how many rows a block has: enough for the calls on them to be worth their overhead."""
     row_bytes = itemsize * (shape.n_parameters + 2 * shape.n_outputs**2)
-    return min(max(8 * BLOCK_BYTES // row_bytes, LEAST_ROWS), MOST_ROWS)
+    return min(max(BLOCK_BYTES // row_bytes, LEAST_ROWS), MOST_ROWS)
 
 
 def terms_of(block: Block, network: Network, theta: Array) -> Terms:

@@ -23,7 +23,7 @@ from .curvature import curvature_sum
 from .kronecker import InputMoments, KroneckerSum, input_moments, kronecker_sum
 from .products import CurvatureSum
 
-MOST_BATCH_BLOCKS = 4
+MOST_BATCH_BLOCKS = 2
 """Blocks that a mini-batch may be as large as, to be gathered and passed over at once."""
 
 
@@ -136,13 +136,15 @@ class Objective:
         gradient += self._penalty_gradient(theta)
         return total * scale + self._penalty_value(theta), gradient.astype(self.dtype, copy=False)
 
-    def batch_gradients(self, theta: Array, size: int, order: NDArray[np.intp] | None = None) -> Iterator[Array]:
-        """Yield the gradient on one mini-batch after the other, each at what theta has become by then.
+    def batches(
+        self, theta: Array, size: int, order: NDArray[np.intp] | None = None
+    ) -> Iterator[tuple[int, float, Array]]:
+        """Yield what one mini-batch after the other says, each at what theta has become by then.
 
         Parameters
         ----------
         theta : ndarray of shape (n_parameters,)
-            The weights and biases; may change in place from one gradient to the next.
+            The weights and biases; may change in place from one batch to the next.
         size : int
             The rows of a batch.
         order : ndarray of int, optional
@@ -150,25 +152,27 @@ class Objective:
 
         Yields
         ------
+        n_rows : int
+        value : float
         gradient : ndarray of shape (n_parameters,)
-            That of `value_and_gradient` on these rows; the next one overwrites it.
+            Those of `value_and_gradient` on these rows; the next gradient overwrites it.
         """
         if size > MOST_BATCH_BLOCKS * self._here.block_rows:
             n_rows = self.n_samples if order is None else len(order)
             for start in range(0, n_rows, size):
                 rows = slice(start, min(start + size, n_rows))
-                yield self.value_and_gradient(theta, rows if order is None else order[rows])[1]
+                yield rows.stop - start, *self.value_and_gradient(theta, rows if order is None else order[rows])
             return
         (shape, activation, loss), gradient, penalty = self.network, np.empty_like(theta), np.empty_like(theta)
         weights, out = shape.augmented(theta), shape.augmented(gradient)
         strength = self.penalty * (1.0 / self.weight_sum)
         for X1, Y, weight, passes in self._here.batches(size, order):
             scale = 1.0 / (self.weight_sum * len(Y) / self.n_samples)
-            D2 = loss.delta(Y, forward(X1, weights, activation, passes))
-            D2 *= scale if weight is None else scale * weight
+            total, D2 = loss.total_and_delta(Y, forward(X1, weights, activation, passes), weight)
+            D2 *= scale if weight is None else scale * weight[:, np.newaxis]
             backward(X1, weights, activation, passes, D2, out)
             gradient += np.multiply(strength, theta, out=penalty)
-            yield gradient
+            yield len(Y), total * scale + 0.5 * float(penalty @ theta), gradient
 
     def curvature(
         self, theta: Array, out: tuple[Array, Array] | None = None, *, hessian: bool = True

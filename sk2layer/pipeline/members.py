@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._typing import Array
 from ..estimator.checks import check_weight
+from ..estimator.origin import gradient
 from ..preprocessing import PiecewiseLinearEncoder
 from ..solvers._parameters import check_parameters, integer, naming_parameters
 
@@ -118,6 +119,33 @@ class Stacked(BaseEstimator):
 
     def _fitted(self, tasks: Iterable[tuple[Pipeline, Rows]], *, quiet: bool = False) -> list[Pipeline]:
         return Parallel(n_jobs=self.n_jobs)(delayed(_fitted)(model, rows, quiet) for model, rows in tasks)
+
+    def predict_gradient(self, X: Any, return_std: bool = False) -> Any:
+        """Return the slopes of what is predicted, of a classifier of the probabilities: its derivatives by each input.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The inputs.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each slope, too.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_classes, n_features)
+            The weighted mean of the members' slopes, of two classes those of the probability of the second. Ramps have
+            bends, at which it is the slope to the right. NaN where a value is missing.
+        std : ndarray like gradient
+            Their standard deviations, only with `return_std`: that of the first member, which is by evidence, and how
+            far the slopes of the members differ.
+        """
+        X, (first, *others) = self._rows(X), self.members_
+        slopes, *std = gradient([first[0]], first[1], X, return_std=return_std)
+        each = np.stack([slopes, *(gradient([model[0]], model[1], X)[0] for model in others)])
+        mean = np.tensordot(self.weights_, each, 1)
+        if not return_std:
+            return mean
+        return mean, np.sqrt(std[0] ** 2 + np.tensordot(self.weights_, (each - mean) ** 2, 1))
 
     def _rows(self, X: Any) -> Any:
         check_is_fitted(self)

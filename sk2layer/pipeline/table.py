@@ -6,6 +6,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
+from ..estimator.origin import gradient, steps_of
 from ..preprocessing import PiecewiseLinearEncoder
 from ..preprocessing.columns import make_table_encoder
 from .classification import StackedClassifier
@@ -84,7 +85,7 @@ def _last_step_has(name: str) -> Callable[[Any], bool]:
 
 
 class TablePipeline(Pipeline):
-    """A pipeline that passes on intervals, too: what :func:`make_table_pipeline` returns.
+    """A pipeline that passes on intervals and slopes, too: what :func:`make_table_pipeline` returns.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ class TablePipeline(Pipeline):
 
     See Also
     --------
-    sklearn.pipeline.Pipeline : The same without intervals.
+    sklearn.pipeline.Pipeline : The same without intervals and slopes.
 
     Examples
     --------
@@ -132,3 +133,32 @@ class TablePipeline(Pipeline):
             Its lower and upper end.
         """
         return self[-1].predict_interval(self[:-1].transform(X), confidence_level, **params)
+
+    @available_if(_last_step_has("predict_gradient"))
+    def predict_gradient(self, X: Any, return_std: bool = False, **params: Any) -> Any:
+        """Return the slopes of what is predicted, by the columns of the table.
+
+        Parameters
+        ----------
+        X : {DataFrame, array-like} of shape (n_samples, n_features)
+            The table.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each slope, too.
+        **params : dict
+            What else `predict_gradient` of the last step takes.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            As of the last step. A date or a duration counts days. 0 beyond the training data, where a column is taken
+            for its smallest or largest value, and NaN for columns of text and where a value is missing.
+        std : ndarray like gradient
+            Their standard deviations, only with `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If a step mixes columns.
+        """
+        found = gradient(steps_of(self)[:-1], steps_of(self)[-1], X, return_std=return_std, **params)
+        return tuple(found) if return_std else found[0]

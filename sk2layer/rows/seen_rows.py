@@ -21,7 +21,7 @@ from .moments import rows_at_a_time
 
 SAMPLE_SIZE = 256
 
-HASHED_BYTES = 2**20
+HASHED_BYTES = 2**19
 """What is hashed at a time."""
 
 Hashes = NDArray[np.uint64]
@@ -95,7 +95,8 @@ def _integers(rows: Any) -> Any:
     if issparse(rows):
         return csr_array((_integers(rows.data), rows.indices, rows.indptr), shape=rows.shape)
     bits = np.add(rows, 0.0, dtype=np.float64).view(np.uint64)  # + 0.0 makes 0.0 of -0.0
-    return bits ^ (bits >> np.uint64(32))
+    upper = bits >> np.uint64(32)
+    return np.bitwise_xor(bits, upper, out=upper)
 
 
 def _mixed(numbers: Hashes) -> Hashes:

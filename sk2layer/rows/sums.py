@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._typing import Array, RowNumbers
-from ..model.network import Passes, Shape, Workspace
+from ..model.network import Memory, Passes, Shape, Workspace
 from .inputs import as_rows
 from .threads import PASS_OPERATIONS, ThreadMap
 
-BLOCK_BYTES = 2**19
-"""Of the temporaries of a block, so that they stay within a second-level cache."""
-
-CALL_ROWS = ((2560, 2**21), (256, 2**22))
-"""So many rows a block has in any case, to make calls that threads can share, as long as it is within these sizes."""
+BLOCK_BYTES = 2**22
+"""Of the temporaries of a block. They stay within a core's share of the last-level cache, and calls on them are long:
+threads wait for the interpreter's lock between calls, and with a quarter of it two of them gain half as much."""
 
 LEAST_ROWS = 64
 """Of a block: with fewer, the calls cost more than the work."""
@@ -177,8 +175,9 @@ class ThreadedSums:
         operations = n_samples * shape.n_parameters
         n_ranges = min(max(operations // RANGE_OPERATIONS, 1), MAX_RANGES)
         bounds = [n_samples * i // n_ranges for i in range(n_ranges + 1)]
-        self._ranges = [(slice(i, j), Workspace(shape, self.dtype)) for i, j in itertools.pairwise(bounds)]
-        self._work = Workspace(shape, self.dtype)  # for rows that are asked for
+        memory = Memory()
+        self._ranges = [(slice(i, j), Workspace(shape, self.dtype, memory)) for i, j in itertools.pairwise(bounds)]
+        self._work = Workspace(shape, self.dtype, memory)  # for rows that are asked for
         self._map = ThreadMap(min(n_threads, n_ranges))
         self._quick_map = self._map if operations >= PASS_OPERATIONS else ThreadMap(1)
 
@@ -215,7 +214,7 @@ class ThreadedSums:
             X1, Y, weight = chunk.X1, chunk.Y, chunk.weight
             for first in range(0, stop - start, size):
                 part = slice(first, min(first + size, stop - start))
-                batch_weight = None if weight is None else weight[part, np.newaxis]
+                batch_weight = None if weight is None else weight[part]
                 yield X1[part], Y[part], batch_weight, self._work.passes(part.stop - first)
 
 
@@ -223,6 +222,5 @@ def block_rows(shape: Shape, itemsize: int, *, dense: bool) -> int:
     """Return how many rows a block of a pass forward and backward has."""
     d, h, k = shape
     if dense:
-        row_bytes = itemsize * (d + 2 * h + 2 * k)
-        return max(LEAST_ROWS, BLOCK_BYTES // row_bytes, *(min(rows, size // row_bytes) for rows, size in CALL_ROWS))
+        return max(LEAST_ROWS, BLOCK_BYTES // (itemsize * (d + 2 * h + 2 * k)))
     return max(LEAST_ROWS, SPARSE_BLOCK_BYTES // (itemsize * 2 * (h + k)))

@@ -5,7 +5,7 @@ The function is any object with
     .value(theta) -> float
     .value_and_gradient(theta) -> (float, ndarray of theta's shape and dtype, which the solver may overwrite)
     .n_samples -> int                                       (asked for by mini-batch solvers only, like the next)
-    .batch_gradients(theta, size, order) -> iterator of such gradients, each at what theta has become by then
+    .batches(theta, size, order) -> iterator of (rows, value, gradient) of mini-batches, each at what theta is by then
 
 so a solver can be tried on Rosenbrock's function without a network. A solver reports through its result; it never
 prints or warns.
@@ -47,8 +47,8 @@ class Run(NamedTuple):
         Where the randomness of mini-batches comes from.
     callback : callable, optional
         Called after each iteration with an `OptimizeResult` that has `x`, `fun` and `get_state`; may raise
-        `StopIteration`. During the call, `get_state()` returns a copy of the `state` to go on from after this
-        iteration.
+        `StopIteration`. With mini-batches, `fun` is the mean of the objective over the batches of the epoch. During
+        the call, `get_state()` returns a copy of the `state` to go on from after this iteration.
     state : dict, optional
         The `state` of an earlier result for the same objective, whose `x` is the start: the minimisation goes on as if
         it had not been interrupted. It is not changed.

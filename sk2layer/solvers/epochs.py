@@ -1,9 +1,10 @@
-"""What gradient steps have in common: a loop over epochs, each a pass over the data in a step or in mini-batches."""
+"""What mini-batch solvers have in common: a loop over epochs, each a pass over the shuffled data in mini-batches."""
 
 import copy
+import itertools
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,14 @@ POOL_ROWS = 2**21
 RUN_ROWS = 256
 """Then, runs of so many rows that follow each other come to the pools; POOL_ROWS is a multiple."""
 
+AUTO_BATCH_SIZE = 200
+"""Rows per step where nobody says: as many as in scikit-learn's networks."""
+
 STEEP = 0.5
 """A gradient of more than this share of the first one is no sign of a minimum nearby."""
+
+DOUBTFUL = 0.9
+"""An objective of more than this share of the first batch's may have risen: that of the start is computed then."""
 
 
 def shuffled(n_samples: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
@@ -39,90 +46,111 @@ def shuffled(n_samples: int, rng: np.random.Generator) -> Iterator[NDArray[np.in
         yield rows
 
 
-class FirstOrder(Solver):
-    """The epoch loop; a subclass says how a step changes theta.
+def out_of_range(learning_rate: float) -> str:
+    """Return what there is to say where the objective or the weights are not finite."""
+    return f"the objective is not finite: learning_rate={learning_rate:g} is too large"
+
+
+def rose(first: float, value: float, learning_rate: float) -> str:
+    """Return what there is to say where the objective is larger than at the start."""
+    return f"the objective rose from {first:.4g} to {value:.4g}: learning_rate={learning_rate:g} is too large, lower it"
+
+
+class MiniBatchSolver(Solver):
+    """The loop over epochs; a subclass says how a step changes theta.
+
+    What an epoch reports is the mean of the objective over its batches, each at the weights that the batch met: it
+    comes with the gradients. The objective of all rows is computed once, at the end.
 
     Arrays of the state, each as large as theta, are updated in place: to copy them would take as long as a step. What
     else changes in a state is returned in a new one.
     """
 
+    supports_partial_fit: ClassVar[bool] = True
     learning_rate: float
+    batch_size: int | str
+    shuffle: bool
 
     def minimize(self, objective: Any, theta: Vector, run: Run) -> OptimizeResult:
         """Minimise the objective from theta; see `Solver.minimize`."""
         theta = theta.copy()
-        value, gradient = objective.value_and_gradient(theta)
-        state = self._begin(theta, value, gradient) if run.state is None else copy.deepcopy(run.state)
-        n_iter, message = 0, self._converged(gradient, state, run)
-        while not message and n_iter < run.max_iter:
+        state = self._begin(theta) if run.state is None else copy.deepcopy(run.state)
+        n_iter, message, finite = 0, self._converged(state, run), True
+        while finite and not message and n_iter < run.max_iter:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
-                value, gradient, state = self._epoch(objective, theta, gradient, state, run.seed)
+                mean, state = self._epoch(objective, theta, state, run.seed)
             n_iter += 1
-            if diverged(value, theta):
-                break
-            state = self._with_progress(state, value, run)
-            message = self._converged(gradient, state, run)
-            if asks_to_stop(run.callback, theta, value, state):
-                message = message or STOPPED
-        if gradient is None and message:
-            gradient = objective.value_and_gradient(theta)[1]
-        success, message = self._verdict(value, theta, gradient, state, message, run)
-        return OptimizeResult(
-            x=theta, fun=value, jac=gradient, nit=n_iter, success=success, message=message, state=state
-        )
+            finite = not diverged(mean, theta)
+            if finite:
+                state = self._with_progress(state, mean, run)
+                message = self._converged(state, run)
+                if asks_to_stop(run.callback, theta, mean, state):
+                    message = message or STOPPED
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = objective.value(theta)
+        success, message = self._verdict(objective, value, theta, state, message, run)
+        return OptimizeResult(x=theta, fun=value, nit=n_iter, success=success, message=message, state=state)
 
-    def _begin(self, theta: Vector, value: float, gradient: Vector) -> State:
-        first = {"first": value, "steepest": largest(gradient), "last": value, "best": value}
-        return {"epoch": 0, "stale": 0, "falling": 0, **first, **self._start(theta)}
+    def _begin(self, theta: Vector) -> State:
+        progress = {"stale": 0, "falling": 0, "last": np.inf, "best": np.inf}
+        return {"epoch": 0, "start": theta.copy(), "first": None, **progress, **self._start(theta)}
 
-    def _epoch(
-        self, objective: Any, theta: Vector, gradient: Vector | None, state: State, seed: int
-    ) -> tuple[float, Vector | None, State]:
-        """Pass over the data once, changing theta; return the objective then, its gradient if known, and the state."""
-        state = {**state, "epoch": state["epoch"] + 1}
-        work, gradients = np.empty_like(theta), self._batch_gradients(objective, theta, seed, state["epoch"])
-        if gradients is None:
+    def _epoch(self, objective: Any, theta: Vector, state: State, seed: int) -> tuple[float, State]:
+        """Pass over the data once, changing theta; return the mean of the objective over batches, and the state."""
+        state, first = {**state, "epoch": state["epoch"] + 1}, state["first"]
+        work, total, n_seen = np.empty_like(theta), 0.0, 0
+        for n_rows, value, gradient in self._batches(objective, theta, seed, state["epoch"]):
+            first = value if first is None else first
+            total += n_rows * value
+            n_seen += n_rows
             state = self._step(theta, gradient, state, work)
-            return *objective.value_and_gradient(theta), state
-        for batch_gradient in gradients:
-            state = self._step(theta, batch_gradient, state, work)
-        return objective.value(theta), None, state
+        return total / n_seen, {**state, "first": first}
 
-    def _batch_gradients(self, objective: Any, theta: Vector, seed: int, epoch: int) -> Iterator[Vector] | None:
-        """Return the gradients on the mini-batches of an epoch, or None where a step sees all rows."""
-        return None
+    def _batches(self, objective: Any, theta: Vector, seed: int, epoch: int) -> Iterable[tuple[int, float, Vector]]:
+        """Return rows, objective and gradient of the mini-batches of an epoch, each at what theta is by then."""
+        n_samples = objective.n_samples
+        size = min(AUTO_BATCH_SIZE, n_samples) if isinstance(self.batch_size, str) else int(self.batch_size)
+        if size >= n_samples:
+            return [(1, *objective.value_and_gradient(theta))]
+        # The order follows from the seed and the number of the epoch alone, so that a fit can go on at any epoch.
+        orders = shuffled(n_samples, np.random.default_rng([seed, epoch])) if self.shuffle else iter([None])
+        return itertools.chain.from_iterable(objective.batches(theta, size, order) for order in orders)
 
+    @abstractmethod
     def _start(self, theta: Vector) -> State:
         """Return what the update has to remember from step to step, before the first."""
-        return {}
 
     @abstractmethod
     def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> State:
         """Change theta by one step and return the state; `gradient` and `work`, which is like theta, are used up."""
 
-    def _with_progress(self, state: State, value: float, run: Run) -> State:
-        """Return the state after an epoch that ended at this value of the objective."""
-        return state
+    def _with_progress(self, state: State, mean: float, run: Run) -> State:
+        """Return the state after an epoch of this mean."""
+        stale = 0 if mean < state["best"] - run.tol else state["stale"] + 1
+        falling = state["falling"] + 1 if mean < state["last"] else 0
+        return {**state, "stale": stale, "falling": falling, "best": min(mean, state["best"]), "last": mean}
 
-    @abstractmethod
-    def _converged(self, gradient: Any, state: State, run: Run) -> str:
+    def _converged(self, state: State, run: Run) -> str:
         """Return why the minimisation is finished, or an empty string."""
+        if state["stale"] < run.patience:
+            return ""
+        return f"the objective has not fallen by tol={run.tol:g} for {run.patience} epochs"
 
     def _verdict(
-        self, value: float, theta: Vector, gradient: Any, state: State, message: str, run: Run
+        self, objective: Any, value: float, theta: Vector, state: State, message: str, run: Run
     ) -> tuple[bool, str]:
         """Return whether it has converged, and what there is to say."""
         if diverged(value, theta):
-            return False, f"the objective is not finite: learning_rate={self.learning_rate:g} is too large"
-        if value > state["first"]:
-            return False, (
-                f"the objective rose from {state['first']:.4g} to {value:.4g}: "
-                f"learning_rate={self.learning_rate:g} is too large, lower it"
-            )
-        still_falls = state["stale"] >= run.patience <= state["falling"]
-        if still_falls and largest(gradient) > max(run.tol, STEEP * state["steepest"]):
-            return False, (
-                f"the objective still falls, but by less than tol={run.tol:g} in {run.patience} epochs: "
-                f"learning_rate={self.learning_rate:g} is too small, or tol too large"
-            )
+            return False, out_of_range(self.learning_rate)
+        if state["first"] is not None and value > DOUBTFUL * state["first"]:
+            first = objective.value(state["start"])
+            if value > first:
+                return False, rose(first, value, self.learning_rate)
+        if state["stale"] >= run.patience <= state["falling"]:
+            steepest, first = (largest(objective.value_and_gradient(at)[1]) for at in (theta, state["start"]))
+            if steepest > max(run.tol, STEEP * first):
+                return False, (
+                    f"the objective still falls, but by less than tol={run.tol:g} in {run.patience} epochs: "
+                    f"learning_rate={self.learning_rate:g} is too small, or tol too large"
+                )
         return bool(message), message or OUT_OF_ITERATIONS

@@ -1,26 +1,23 @@
 """Gradient steps: the textbook rule on the whole training set, and its mini-batch descendants SGD and Adam.
 
-They differ in the rows that a step sees, in the update, and in when they have converged.
+They differ in the rows that a step sees, in the update, and in when they have converged. What an epoch of mini-batches
+is stands in `epochs`.
 """
 
-import itertools
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.optimize import OptimizeResult
 
 from ._parameters import choice, integer, real
-from .base import Run, State, Vector, largest
-from .epochs import FirstOrder, shuffled
-
-AUTO_BATCH_SIZE = 200
-"""Rows per step where nobody says: as many as in scikit-learn's networks."""
+from .base import OUT_OF_ITERATIONS, STOPPED, Run, Solver, State, Vector, asks_to_stop, diverged, largest
+from .epochs import MiniBatchSolver, out_of_range, rose
 
 ADAPTIVE_DIVISOR, LEAST_ADAPTIVE_RATE = 5.0, 1e-6
 """How the "adaptive" schedule lowers the learning rate, and where it ends: as in scikit-learn's networks."""
 
 
-class GradientDescent(FirstOrder):
+class GradientDescent(Solver):
     """The textbook rule, W <- W - learning_rate * dJ/dW, with the gradient of the whole training set.
 
     It has converged when the largest component of the gradient is at most `tol`.
@@ -46,48 +43,46 @@ class GradientDescent(FirstOrder):
     def __init__(self, *, learning_rate: float = 0.2) -> None:
         self.learning_rate = learning_rate
 
-    def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> State:
-        theta -= np.multiply(gradient, self.learning_rate, out=work)
-        return state
+    def minimize(self, objective: Any, theta: Vector, run: Run) -> OptimizeResult:
+        """Minimise the objective from theta; see `Solver.minimize`."""
+        theta = theta.copy()
+        value, gradient = objective.value_and_gradient(theta)
+        state = {"first": value} if run.state is None else run.state
+        n_iter, message = 0, self._converged(gradient, run)
+        while not message and n_iter < run.max_iter:
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+                theta -= self.learning_rate * gradient
+                value, gradient = objective.value_and_gradient(theta)
+            n_iter += 1
+            if diverged(value, theta):
+                break
+            message = self._converged(gradient, run)
+            if asks_to_stop(run.callback, theta, value, state):
+                message = message or STOPPED
+        success, message = self._verdict(value, theta, state, message)
+        return OptimizeResult(
+            x=theta, fun=value, jac=gradient, nit=n_iter, success=success, message=message, state=state
+        )
 
-    def _converged(self, gradient: Any, state: State, run: Run) -> str:
+    def _converged(self, gradient: Vector, run: Run) -> str:
         steepest = largest(gradient)
         if steepest <= run.tol:
             return f"the largest component of the gradient, {steepest:.2g}, is at most tol={run.tol:g}"
         return ""  # also where the gradient is not a number
 
-
-class _MiniBatch(FirstOrder):
-    """What SGD and Adam share: shuffled mini-batches, and to stop when the objective no longer falls."""
-
-    supports_partial_fit: ClassVar[bool] = True
-    batch_size: int | str
-    shuffle: bool
-
-    def _batch_gradients(self, objective: Any, theta: Vector, seed: int, epoch: int) -> Iterator[Vector] | None:
-        n_samples = objective.n_samples
-        size = min(AUTO_BATCH_SIZE, n_samples) if isinstance(self.batch_size, str) else int(self.batch_size)
-        if size >= n_samples:
-            return None
-        # The order follows from the seed and the number of the epoch alone, so that a fit can go on at any epoch.
-        orders = shuffled(n_samples, np.random.default_rng([seed, epoch])) if self.shuffle else iter([None])
-        return itertools.chain.from_iterable(objective.batch_gradients(theta, size, order) for order in orders)
-
-    def _with_progress(self, state: State, value: float, run: Run) -> State:
-        stale = 0 if value < state["best"] - run.tol else state["stale"] + 1
-        falling = state["falling"] + 1 if value < state["last"] else 0
-        return {**state, "stale": stale, "falling": falling, "best": min(value, state["best"]), "last": value}
-
-    def _converged(self, gradient: Any, state: State, run: Run) -> str:
-        if state["stale"] < run.patience:
-            return ""
-        return f"the objective has not fallen by tol={run.tol:g} for {run.patience} epochs"
+    def _verdict(self, value: float, theta: Vector, state: State, message: str) -> tuple[bool, str]:
+        if diverged(value, theta):
+            return False, out_of_range(self.learning_rate)
+        if value > state["first"]:
+            return False, rose(state["first"], value, self.learning_rate)
+        return bool(message), message or OUT_OF_ITERATIONS
 
 
-class SGD(_MiniBatch):
+class SGD(MiniBatchSolver):
     """Stochastic gradient descent on shuffled mini-batches, with momentum.
 
-    It stops when the objective has not fallen by `tol` for `n_iter_no_change` epochs. Whether that is near a minimum
+    It stops when the mean of the objective over an epoch's batches has not fallen by `tol` for `n_iter_no_change`
+    epochs. Whether that is near a minimum
     depends on the learning rate; where it plainly is not, the fit says that it has not converged.
 
     Parameters
@@ -166,18 +161,19 @@ class SGD(_MiniBatch):
             theta += velocity
         return {**state, "reduction": reduction, "step": step}
 
-    def _with_progress(self, state: State, value: float, run: Run) -> State:
-        state = super()._with_progress(state, value, run)
+    def _with_progress(self, state: State, mean: float, run: Run) -> State:
+        state = super()._with_progress(state, mean, run)
         learning_rate = self.learning_rate * state["reduction"]
         if self.schedule == "adaptive" and state["stale"] >= run.patience and learning_rate > LEAST_ADAPTIVE_RATE:
             return {**state, "reduction": state["reduction"] / ADAPTIVE_DIVISOR, "stale": 0}
         return state
 
 
-class Adam(_MiniBatch):
+class Adam(MiniBatchSolver):
     """Adam: gradient steps scaled by running means of the gradient and of its square, on shuffled mini-batches.
 
-    It stops when the objective has not fallen by `tol` for `n_iter_no_change` epochs. Whether that is near a minimum
+    It stops when the mean of the objective over an epoch's batches has not fallen by `tol` for `n_iter_no_change`
+    epochs. Whether that is near a minimum
     depends on the learning rate; where it plainly is not, the fit says that it has not converged.
 
     Parameters

@@ -161,16 +161,16 @@ class LBFGS(Solver):
         evaluate, rule = partial(_evaluate, objective, theta.dtype), StoppingRule(run.tol, theta.dtype)
         point, corrections = self._begin(evaluate, theta, run.state)
         fall = np.inf if run.state is None else run.state["fall"]
-        n_iter, (success, message) = 0, rule.verdict(point, fall, corrections.curvature)
+        n_iter, (success, message) = 0, rule.verdict(point, fall, corrections)
         while not message and n_iter < run.max_iter:
             lower = self._lower(evaluate, point, corrections, rule.rounding(point))
             if lower is None or not lower.value < point.value:
-                success, message = rule.verdict(point, 0.0, corrections.curvature)
+                success, message = rule.verdict(point, 0.0, corrections)
                 break
             corrections.add(lower.theta - point.theta, lower.gradient - point.gradient)
             point, fall = lower, point.value - lower.value
             n_iter += 1
-            success, message = rule.verdict(point, fall, corrections.curvature)
+            success, message = rule.verdict(point, fall, corrections)
             x = point.theta.astype(theta.dtype, copy=False)
             if asks_to_stop(run.callback, x, point.value, _state(point, fall, corrections)):
                 success, message = True, message or STOPPED
@@ -236,7 +236,7 @@ class StoppingRule:
         """Return the differences of the objective that do not count."""
         return self.precision * max(abs(point.value), LEAST_SIZE)
 
-    def verdict(self, point: Point, fall: float, curvature: float) -> tuple[bool, str]:
+    def verdict(self, point: Point, fall: float, corrections: Corrections) -> tuple[bool, str]:
         """Return whether it has converged, and why it has to stop, an empty string where it has not to."""
         steepest = largest(point.gradient)
         if not (math.isfinite(point.value) and math.isfinite(steepest)):
@@ -247,6 +247,6 @@ class StoppingRule:
             return False, ""
         why = f"the line search lowers the objective by no more than the precision of {self.dtype}"
         # A step along the gradient promises gradient^2 / (2 curvature).
-        if steepest * steepest <= 2.0 * IDLE_ROUNDINGS * curvature * self.rounding(point):
+        if steepest * steepest <= 2.0 * IDLE_ROUNDINGS * corrections.curvature * self.rounding(point):
             return True, why
         return False, f"{why}, and the largest component of the gradient is {steepest:.2g}, above tol={self.tol:g}"

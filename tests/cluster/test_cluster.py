@@ -95,6 +95,8 @@ def test_the_evidence_is_that_of_the_local_fit(client):
     assert isinstance(mean, da.Array)
     assert isinstance(std, da.Array)
     np.testing.assert_array_equal(np.stack(dask.compute(mean, std)), there.predict(X[part], return_std=True))
+    slopes = dask.compute(*there.predict_gradient(chunked(X[part], 200), return_std=True))
+    np.testing.assert_allclose(slopes, there.predict_gradient(X[part], return_std=True), rtol=1e-12)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"], ids=str)

@@ -11,7 +11,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
-from sk2layer.displays import LossCurveDisplay, NetworkDisplay, PredictionIntervalDisplay, RelevanceDisplay
+from sk2layer.displays import (
+    AverageSlopesDisplay,
+    LossCurveDisplay,
+    NetworkDisplay,
+    PartialDependenceBandDisplay,
+    PredictionIntervalDisplay,
+    RelevanceDisplay,
+)
+from sk2layer.inspection import average_slopes, partial_dependence
+from sk2layer.pipeline import make_table_pipeline
 from sk2layer.preprocessing import PiecewiseLinearEncoder
 
 N_FEATURES = 3
@@ -52,11 +61,15 @@ def draw(which, model, ard, X, y, **given):
         "intervals": lambda: PredictionIntervalDisplay.from_estimator(model, X, y, **given),
         "network": lambda: NetworkDisplay.from_estimator(model, X, **given),
         "relevances": lambda: RelevanceDisplay.from_estimator(ard, **given),
+        "slopes": lambda: AverageSlopesDisplay.from_estimator(ard, X, **given),
+        "dependence": lambda: PartialDependenceBandDisplay.from_estimator(ard, X, 0, grid_resolution=5, **given),
     }
     return makers[which]()
 
 
-every_display = pytest.mark.parametrize("name", ["losses", "intervals", "network", "relevances"])
+every_display = pytest.mark.parametrize(
+    "name", ["losses", "intervals", "network", "relevances", "slopes", "dependence"]
+)
 
 
 @every_display
@@ -296,12 +309,12 @@ def test_output_names_must_be_as_many_as_outputs(model, X):
 
 def color_of(name, display):
     """Return the colour of the first thing drawn that has one to choose."""
-    if name == "relevances":
+    if name in ("relevances", "slopes"):
         return to_rgb(display.bars_[0].get_facecolor())
     return to_rgb((display.lines_[0] if name == "losses" else display.line_).get_color())
 
 
-@pytest.mark.parametrize("name", ["losses", "intervals"])
+@pytest.mark.parametrize("name", ["losses", "intervals", "dependence"])
 def test_two_curves_on_the_same_axes_differ(name, model, ard, X, y):
     _, ax = pyplot.subplots()
     one = draw(name, model, ard, X, y, ax=ax, name="one")
@@ -312,7 +325,7 @@ def test_two_curves_on_the_same_axes_differ(name, model, ard, X, y):
     assert {label.partition(",")[0] for label in labels} >= {"one", "two"}
 
 
-@pytest.mark.parametrize("name", ["losses", "intervals", "relevances"])
+@pytest.mark.parametrize("name", ["losses", "intervals", "relevances", "slopes", "dependence"])
 def test_a_color_can_be_chosen(name, model, ard, X, y):
     display = draw(name, model, ard, X, y, color="tab:red", name="mine")
     assert color_of(name, display) == to_rgb("tab:red")
@@ -361,3 +374,38 @@ def test_predictions_of_anybody_are_drawn_with_their_intervals(model, X, y):
     for wrong in [(y, y, interval[1:]), (y, y[1:], interval), (y, y, y), (interval, interval, interval)]:
         with pytest.raises(ValueError, match=r"interval \(n_samples, 2\). Got"):
             PredictionIntervalDisplay.from_predictions(*wrong)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_bars_of_average_slopes_are_the_largest_first(k):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3)) * [1.0, 10.0, 1.0]
+    y = np.outer(X @ [-1.0, 0.02, 0.5], np.arange(1, k + 1)) + 0.1 * rng.normal(size=(100, k))
+    model = TwoLayerRegressor(2, random_state=0).fit(X, y)
+    display = AverageSlopesDisplay.from_estimator(model, X, output=k - 1)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["x0", "x2", "x1"]
+    widths = [bar.get_width() for bar in display.bars_]
+    found = average_slopes(model, X)
+    np.testing.assert_allclose(widths, (np.atleast_2d(found.slope)[k - 1] * found.spread)[[0, 2, 1]])
+    few = AverageSlopesDisplay.from_estimator(model, X, output=k - 1, per_spread=False, max_features=1)
+    assert few.bars_[0].get_width() == pytest.approx(-1.0 * k, rel=0.1)
+    assert few.ax_.get_xlabel() == "average slope"
+    with pytest.raises(ValueError, match="output must be a number below"):
+        AverageSlopesDisplay.from_estimator(model, X, output=5)
+
+
+def test_partial_dependence_is_a_curve_with_a_band_or_a_map():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=100), "b": rng.normal(size=100), "town": rng.choice(["Ulm", "Bonn"], 100)})
+    y = np.sin(X["a"]) + X["b"] + (X["town"] == "Ulm") + 0.1 * rng.normal(size=100)
+    model = make_table_pipeline(TwoLayerRegressor(3, random_state=0), n_pieces=1).fit(X, y)
+    curve = PartialDependenceBandDisplay.from_estimator(model, X, "a", grid_resolution=9)
+    found = partial_dependence(model, X, "a", grid_resolution=9)
+    np.testing.assert_array_equal(curve.line_.get_xydata(), np.column_stack([*found.grid_values, found.average[0]]))
+    corners = curve.band_.get_paths()[0].vertices
+    assert corners[:, 1].max() == pytest.approx((found.average + 1.96 * found.std).max(), rel=1e-4)
+    flat = PartialDependenceBandDisplay.from_estimator(model, X, ["b", "a"], grid_resolution=4)
+    assert (flat.ax_.get_xlabel(), flat.ax_.get_ylabel()) == ("b", "a")
+    assert flat.line_.zmax == pytest.approx(flat.average.max())
+    towns = PartialDependenceBandDisplay.from_estimator(model, X, "town")
+    assert [label.get_text() for label in towns.ax_.get_xticklabels()] == ["Bonn", "Ulm"]

@@ -10,12 +10,12 @@ from scipy.sparse import csr_array
 
 from sk2layer.evidence import kronecker_posterior
 from sk2layer.evidence.kronecker_posterior import KroneckerPosterior
-from sk2layer.evidence.posterior import predictive_covariance
+from sk2layer.evidence.posterior import Derivatives, predictive_covariance
 from sk2layer.model.losses import HalfSquaredError
 from sk2layer.model.network import Shape
 from sk2layer.objective import kronecker
 from sk2layer.objective.kronecker import InputMoments, input_moments, kronecker_sum
-from sk2layer.rows.predict import predict_raw
+from sk2layer.rows.predict import predict_raw, predict_slopes
 from sk2layer.rows.sources import Table
 
 sketched_or_not = pytest.mark.parametrize("sketched", [False, True], ids=["all", "sketched"], indirect=True)
@@ -94,6 +94,28 @@ def test_covariance_of_predictions_is_that_of_the_product(loss, k, sketched, mon
     np.testing.assert_allclose(predictive_covariance(X, *arguments), expected, rtol=1e-6, atol=1e-9)
     monkeypatch.setattr("sk2layer.evidence.posterior.JACOBIAN_BYTES", 1)
     np.testing.assert_allclose(predictive_covariance(csr_array(X), *arguments), expected, rtol=1e-6, atol=1e-9)
+
+
+@every_loss
+@sketched_or_not
+def test_covariance_of_slopes_is_that_of_the_product(loss, k, sketched):
+    posterior, objective, theta, prior, noise, _ = make_posterior(loss, k)
+    covariance = np.linalg.inv(precision(objective, theta, prior, noise))
+    np.testing.assert_allclose(posterior.covariance_of(np.eye(len(theta))), covariance, rtol=1e-6, atol=1e-9)
+    X, shape, activation = objective.sums.X[:5], objective.shape, objective.network.activation
+
+    def both(t):
+        slopes = predict_slopes(X, shape.unpack(t), activation)
+        return np.concatenate(
+            [predict_raw(X, shape.unpack(t), activation)[:, np.newaxis], slopes.transpose(0, 2, 1)], 1
+        )
+
+    J = np.stack([(both(theta + e) - both(theta - e)) / 2e-5 for e in 1e-5 * np.eye(len(theta))], axis=-1)
+    value, cross, own = posterior.slope_covariance(Derivatives.of(X, shape.unpack(theta), activation))
+    expected = np.einsum("nfop,pq,ngrq->nfgor", J, covariance, J)
+    np.testing.assert_allclose(value, expected[:, 0, 0], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(cross, expected[:, 0, 1:], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(own, np.einsum("nffor->nfor", expected[:, 1:, 1:]), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("k", [1, 2])

@@ -54,6 +54,22 @@ def test_intervals_cover_as_often_as_they_say():
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
+@pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
+@pytest.mark.parametrize(("n_outputs", "noise"), [(1, 0.3), (2, 0.3), (3, 1e-3)])
+def test_many_rows_vary_as_few_do_whatever_the_threads(Estimator, n_outputs, noise):
+    """The inverse of a factor, split into panels, says what solving by the factor says."""
+    X, f, error = teacher(0, n=600, noise=noise)
+    Y = np.column_stack([f, f**2, np.sin(f)])[:, :n_outputs] + error[:, np.newaxis]
+    if Estimator is TwoLayerClassifier:
+        Y = np.median(Y, axis=0) < Y
+    posterior = Estimator(3, random_state=0).fit(X[:200], Y[:200, 0] if n_outputs == 1 else Y[:200])._posterior
+    few = np.concatenate([posterior.covariance(X[i : i + 10]) for i in range(0, 600, 10)])
+    assert few.shape == (600, n_outputs, n_outputs)
+    many = posterior.covariance(X)
+    np.testing.assert_allclose(many, few, rtol=0, atol=1e-9 * np.abs(few).max())
+    np.testing.assert_array_equal(posterior.covariance(X, n_threads=3), many)
+
+
 def test_noise_variance_is_in_the_units_of_the_target():
     X, f, noise = teacher(1, n=1000)
     model = TwoLayerRegressor(10, random_state=0).fit(X, 1000.0 * (f + noise))

@@ -10,10 +10,13 @@ import polars as pl
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris, make_classification, make_friedman1
+from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import PowerTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
@@ -445,3 +448,61 @@ def test_beside_the_pipeline_of_skrub():
     assert theirs.score(X[200:], y[200:]) > 0.8
     assert ours.score(X[200:], y[200:]) > theirs.score(X[200:], y[200:]) - 0.03
     assert theirs[-1].predict_interval(theirs[:-1].transform(X)).shape == (300, 2)
+
+
+# slopes by the columns of the table
+
+
+def in_the_middle(X):
+    """Return rows with their numbers between the edges, not at them, where a slope is a difference."""
+    return X.assign(area=X["area"] + 1e-3, rooms=X["rooms"] + 0.2, since=X["since"] + pd.Timedelta(hours=7)).iloc[:40]
+
+
+@pytest.mark.parametrize("which", ["network", "regressor", "classifier"])
+def test_slopes_are_the_derivatives_by_the_columns_of_a_table(which, small):
+    X, y = flats(0)
+    if which == "network":
+        model = quick().fit(X, y)
+    else:
+        model = make_table_pipeline(which, random_state=0).fit(X, y if which == "regressor" else y > np.median(y))
+    predict = model.predict if which != "classifier" else lambda rows: model.predict_proba(rows)[:, 1]
+    rows = in_the_middle(X)
+    gradient, std = model.predict_gradient(rows, return_std=True)
+    assert gradient.shape == std.shape == rows.shape
+    np.testing.assert_array_equal(gradient, model.predict_gradient(rows))
+    moves = {"area": 1e-4, "rooms": 1e-4, "since": pd.Timedelta(minutes=10)}
+    for name, move in moves.items():
+        step = move if isinstance(move, float) else move / pd.Timedelta(days=1)
+        up, down = (predict(rows.assign(**{name: rows[name] + way * move})) for way in (1, -1))
+        j = list(rows.columns).index(name)
+        scale = abs(gradient[:, j]).max()
+        np.testing.assert_allclose(gradient[:, j] / scale, (up - down) / (2.0 * step * scale), rtol=1e-5, atol=1e-6)
+        assert (std[:, j] > 0.0).mean() > 0.7  # beyond the last edge there is no slope
+    assert np.isnan(gradient[:, 2]).all()
+    assert np.isnan(std[:, 2]).all()
+
+
+def test_slopes_of_missing_values_and_beyond_the_data():
+    X, y = flats(0)
+    X.loc[::5, "area"] = np.nan
+    model = quick().fit(X, y)
+    rows = X.iloc[:10].assign(area=[np.nan, 1e4, *X["area"].iloc[2:10]])
+    gradient, std = model.predict_gradient(rows, return_std=True)
+    assert np.isnan([gradient[0, 0], std[0, 0]]).all()
+    assert gradient[1, 0] == std[1, 0] == 0.0
+    assert np.isfinite(gradient[:, 1]).all()
+
+
+def test_steps_of_scikit_learn_have_the_slopes_that_they_have():
+    X, y = flats(0)
+    X, Z = X[["area", "rooms"]], X[["area", "rooms"]].to_numpy(np.float64)
+    network = TwoLayerRegressor(5, random_state=0)
+    numbers = make_column_transformer((StandardScaler(), ["rooms"]), remainder="passthrough")
+    model = TablePipeline([("scaler", numbers), ("power", PowerTransformer()), ("network", network)]).fit(X, y)
+    gradient = model.predict_gradient(X)
+    for j, move in enumerate(1e-5 * np.eye(2)):
+        up, down = (model.predict(pd.DataFrame(Z + way * move, columns=X.columns)) for way in (1, -1))
+        np.testing.assert_allclose(gradient[:, j], (up - down) / 2e-5, rtol=1e-5, atol=1e-5)
+    mixing = TablePipeline([("pca", PCA()), ("network", network)]).fit(Z, y)
+    with pytest.raises(ValueError, match="must come from one column, by a step that says which"):
+        mixing.predict_gradient(Z)

@@ -64,26 +64,29 @@ def test_gathered_batches_are_those_of_the_rows(convert, weight, order, size, co
     objective, theta = make_objective(convert, weight)
     rows = np.arange(N_SAMPLES) if order is None else order
     batches = [rows[i : i + size] for i in range(0, len(rows), size)]
-    gradients = [gradient.copy() for gradient in objective.batch_gradients(theta, size, order)]
-    assert len(gradients) == len(batches)
-    for gradient, batch in zip(gradients, batches, strict=True):
-        expected = objective.value_and_gradient(theta, batch)[1]
-        np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-14 * np.abs(expected).max())
+    found = [(n_rows, value, gradient.copy()) for n_rows, value, gradient in objective.batches(theta, size, order)]
+    assert [n_rows for n_rows, _, _ in found] == [len(batch) for batch in batches]
+    for (_, value, gradient), batch in zip(found, batches, strict=True):
+        its_value, its_gradient = objective.value_and_gradient(theta, batch)
+        np.testing.assert_allclose(value, its_value, rtol=1e-14)
+        np.testing.assert_allclose(gradient, its_gradient, rtol=0, atol=1e-14 * np.abs(its_gradient).max())
 
 
 def test_a_batch_of_many_blocks_is_their_sum():
     objective, theta = make_objective(np.asarray, WEIGHT)
-    at_once = [gradient.copy() for gradient in objective.batch_gradients(theta, 60)]
+    at_once = [(value, gradient.copy()) for _, value, gradient in objective.batches(theta, 60)]
     objective.sums.block_rows = 7
-    in_blocks = list(objective.batch_gradients(theta, 60))
-    np.testing.assert_allclose(in_blocks, at_once, rtol=0, atol=1e-13)
+    in_blocks = [(value, gradient) for _, value, gradient in objective.batches(theta, 60)]
+    for one, other in zip(at_once, in_blocks, strict=True):
+        np.testing.assert_allclose(other[0], one[0], rtol=1e-14)
+        np.testing.assert_allclose(other[1], one[1], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_batches_are_taken_at_what_theta_has_become(dtype):
     objective, theta = make_objective(np.asarray, None, dtype)
     by_hand = theta.copy()
-    for number, gradient in enumerate(objective.batch_gradients(theta, 20)):
+    for number, (_, _, gradient) in enumerate(objective.batches(theta, 20)):
         assert gradient.dtype == dtype
         theta -= 0.1 * gradient
         by_hand -= 0.1 * objective.value_and_gradient(by_hand, slice(20 * number, 20 * number + 20))[1]

@@ -1,0 +1,69 @@
+"""How much of a prediction is extrapolation: what the training data say of a row, and of their own."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..estimator.reach import rows_for_network
+from .table import link_of, network_by_evidence
+
+
+def leverage(estimator: Any, X: Any) -> Bunch:
+    """Return how little the training data say of a row, beside what they say of their own rows.
+
+    Parameters
+    ----------
+    estimator : TwoLayerRegressor or TwoLayerClassifier, or a Pipeline that ends in one
+        The estimator, fitted by evidence.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        The rows, as the estimator takes them.
+
+    Returns
+    -------
+    found : Bunch
+        With:
+
+        leverage : ndarray of shape (n_samples,)
+            The variance of the prediction in units of that of the noise, summed over outputs. Of a classifier the
+            variance of the log odds times p (1 - p).
+        relative : ndarray of shape (n_samples,)
+            By how many times it is larger than in the mean over the training rows, where it is
+            `effective_n_parameters_` by their number.
+        share : ndarray of shape (n_samples,)
+            What part of the variance of a new observation is the model's, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the estimator was not fitted by evidence.
+
+    Notes
+    -----
+    A large value says that a row is far from the training data, where the function can be anything that the prior
+    allows. A small value beyond the data is no promise: there the variance is that of the functions that the hidden
+    units can make of what they have learned, and an interval holds less often than it says.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk2layer import TwoLayerRegressor
+    >>> from sk2layer.inspection import leverage
+    >>> x = np.linspace(-3, 3, 120)[:, np.newaxis]
+    >>> y = np.sin(x[:, 0]) + 0.1 * np.random.default_rng(0).normal(size=120)
+    >>> model = TwoLayerRegressor(5, random_state=0).fit(x, y)
+    >>> inside, outside = leverage(model, [[0.0], [5.0]]).relative
+    >>> bool(inside < 3 < outside)
+    True
+    """
+    network = network_by_evidence(estimator)
+    rows = rows_for_network(estimator, X)
+    V, (loss, _) = network._predictive_covariance(rows), link_of(network)
+    if loss is None:
+        found = np.einsum("nkk->nk", V) @ np.divide(1.0, network.noise_variance_)
+    else:
+        found = np.einsum("nop,npo->n", loss.link_slopes(network._raw_prediction(rows).astype(np.float64)), V)
+    members = getattr(network._posterior, "members", (network._posterior,))
+    effective = network.effective_n_parameters_
+    n_rows = min(member.degrees_of_freedom for member in members) + effective
+    return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))
