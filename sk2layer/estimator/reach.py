@@ -38,6 +38,21 @@ def is_multilabel(network: Any) -> bool:
     return getattr(network._remembered_targets(), "multilabel", False)
 
 
+def predicts_matrix(network: Any) -> bool:
+    """Return whether it predicts a matrix, also where that has one column; classifiers do their probabilities."""
+    return getattr(network._remembered_targets(), "is_matrix", True)
+
+
+def loss_of(network: Any) -> Any:
+    """Return the loss that it was fitted with, which knows its inverse link."""
+    return network._remembered_targets().loss
+
+
+def raw_prediction_of(network: Any, X: Any) -> Any:
+    """Return its raw predictions, shape (n_samples, n_outputs), before the inverse link."""
+    return network._raw_prediction(X)
+
+
 def was_interrupted(network: Any) -> bool:
     """Return whether its last fit was ended by the user, with the best weights so far."""
     return bool(network._interrupted)

@@ -9,12 +9,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
 from ..classifier import TwoLayerClassifier
+from ..estimator.by_evidence import members_of
+from ..estimator.reach import is_multilabel, predicts_matrix
 from ..regressor import TwoLayerRegressor
 from .c import write_c
 from .columns import columns_of, steps_of
 from .excel import write_excel
 from .latex import write_latex
-from .network import check_variance, deviations, members_of, plain_mean, standardized_mean
+from .network import check_variance, deviations, plain_mean, standardized_mean
 from .program import INPUT, Builder, Program
 from .python import write_numpy, write_python
 from .sql import write_sql
@@ -135,7 +137,7 @@ def to_code(
         outputs, labels = _probabilities(build, x, model, return_std, plain)
     else:
         outputs, labels = _predictions(build, x, model, return_std, include_noise)
-    is_vector = not getattr(model, "_y_is_matrix", True)
+    is_vector = not predicts_matrix(model)
     program = Program(names, tuple(build.steps), outputs, labels, is_vector)
     return write(program.with_numbers(number), **options)
 
@@ -220,6 +222,6 @@ def _probabilities(build: Builder, x: str, model: Any, return_std: bool, plain: 
     if softmax:
         return (build("p", "share", build("t", "exp", raw, build("m", "top", raw))),), labels
     p = build("p", "sigmoid", raw)
-    if not model._multilabel:
+    if not is_multilabel(model):
         p = build("p", "affine", p, arrays=([[-1.0, 1.0]], [1.0, 0.0]))
     return (p,), labels

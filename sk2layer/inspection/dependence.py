@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._typing import Array
+from ..estimator.by_evidence import posterior_of
 from ..estimator.checks import check_rows
 from ..estimator.reach import ask, rows_for_network
 from ..evidence.averages import covariance_of_means, value_derivatives
@@ -105,7 +106,7 @@ def _covariance(network: Any, tables: list[Any], loss: Loss | None) -> Array:
         found = np.stack([value_derivatives(member, table, share, loss) for table in tables], axis=1)
         return found.reshape(-1, found.shape[-1])
 
-    whole = covariance_of_means(network._posterior, derivatives)
+    whole = covariance_of_means(posterior_of(network), derivatives)
     return np.einsum("opoq->opq", whole.reshape(k, len(tables), k, len(tables)))
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..estimator.reach import rows_for_network
+from ..estimator.by_evidence import covariance_of, members_of
+from ..estimator.reach import raw_prediction_of, rows_for_network
 from .table import link_of, network_by_evidence
 
 
@@ -58,12 +59,11 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     """
     network = network_by_evidence(estimator)
     rows = rows_for_network(estimator, X)
-    V, (loss, _) = network._predictive_covariance(rows), link_of(network)
+    V, (loss, _) = covariance_of(network, rows), link_of(network)
     if loss is None:
         found = np.einsum("nkk->nk", V) @ np.divide(1.0, network.noise_variance_)
     else:
-        found = np.einsum("nop,npo->n", loss.link_slopes(network._raw_prediction(rows).astype(np.float64)), V)
-    members = getattr(network._posterior, "members", (network._posterior,))
+        found = np.einsum("nop,npo->n", loss.link_slopes(raw_prediction_of(network, rows).astype(np.float64)), V)
     effective = network.effective_n_parameters_
-    n_rows = min(member.degrees_of_freedom for member in members) + effective
+    n_rows = min(member.degrees_of_freedom for member in members_of(network)) + effective
     return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))

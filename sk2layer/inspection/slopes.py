@@ -8,6 +8,7 @@ from scipy.stats import norm
 from sklearn.utils import Bunch, gen_batches
 
 from .._typing import Array
+from ..estimator.by_evidence import posterior_of
 from ..estimator.checks import check_rows, check_weight
 from ..estimator.origin import gradient, steps_of, with_slopes
 from ..evidence.averages import Direction, covariance_of_means, slope_derivatives
@@ -123,7 +124,7 @@ def _standard_errors(
             )
             return found.reshape(-1, found.shape[-1])
 
-        variance = covariance_of_means(network._posterior, derivatives).diagonal().reshape(-1, k).T
+        variance = covariance_of_means(posterior_of(network), derivatives).diagonal().reshape(-1, k).T
         error[:, part] = np.sqrt(np.maximum(variance, 0.0))
     return np.where(np.isnan(share[0]), np.nan, error)
 

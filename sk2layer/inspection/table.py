@@ -6,7 +6,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
+from ..estimator.by_evidence import known_posterior
 from ..estimator.origin import steps_of
+from ..estimator.reach import is_ours, loss_of
 from ..model.losses import Loss
 
 
@@ -14,12 +16,12 @@ def network_by_evidence(estimator: Any) -> Any:
     """Return the network that an estimator ends in, which was fitted by evidence."""
     network = steps_of(estimator)[-1]
     check_is_fitted(network)
-    if not hasattr(network, "_known_posterior"):
+    if not is_ours(network):
         raise ValueError(
             "estimator must be a TwoLayerRegressor, a TwoLayerClassifier or a Pipeline that ends in one. "
             f"Got {network!r}."
         )
-    network._known_posterior()
+    known_posterior(network)
     return network
 
 
@@ -29,7 +31,7 @@ def link_of(network: Any, of: str = "predict_proba") -> tuple[Loss | None, dict[
         return None, {}
     if of not in ("predict_proba", "decision_function"):
         raise ValueError(f"of must be 'predict_proba' or 'decision_function'. Got {of!r}.")
-    return network._remembered_targets().loss, {"of": of}
+    return loss_of(network), {"of": of}
 
 
 def columns_of(estimator: Any, X: Any) -> list[str]:
