@@ -106,8 +106,9 @@ class FittableTwoLayer(BaseTwoLayer):
             source, held_out = split(source, self.validation_fraction, targets.strata(source.Y), seed)
         grouping = self._grouping()
         warn_of_relative_weights(sample_weight if grouping else None, source)
-        if grouping and source.in_memory and not self._takes_batches():
+        if (grouping or network.loss.needs_noise) and source.in_memory and not self._takes_batches():
             source = source.merged()
+        network = network if grouping else self._settled(network, source, targets, seed)
         running, scaling = self._take_in(RunningScaling(), source, targets)
         problem = self._make_problem(source, held_out, scaling, network, None if grouping else self._alpha())
         solver = self._make_solver(source, network)
@@ -159,6 +160,20 @@ class FittableTwoLayer(BaseTwoLayer):
             return running, Scaling.identity(source.X.shape[1], targets.n_outputs)
         running = source.take_into(running, scale_targets=targets.scaled)
         return running, running.scaling(targets.n_outputs, source.X.dtype)
+
+    def _settled(self, network: Network, source: Any, targets: Targets, seed: int) -> Network:
+        """Return the network with the parameters of the noise, where a given penalty needs to know them.
+
+        They are found on merged rows: the same for any order of them, and for a row twice or of weight 2.
+        """
+        if not network.loss.needs_noise:
+            return network
+        rows = source.merged() if source.in_memory else source
+        _, scaling = self._take_in(RunningScaling(), rows, targets)
+        problem = self._make_problem(rows, None, scaling, network, self._alpha())
+        with one_blas_thread():
+            problem.settle_noise(seed)
+        return problem.network
 
     def _make_search(self, grouping: str, solver: Solver, *, fresh: bool, again: bool) -> PenaltySearch:
         """Return the search for the penalty; it chooses the solver of the weights where that is left to it."""

@@ -59,7 +59,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
         monitor = Monitor(print_every=int(self.verbose), title=type(self).__name__)
         if stream is None:
             (seed,), state = seeds_of_starts(draw_seed(self.random_state), 1), None
-            problem.settle_noise(seed)
+            problem.network = self._settled(network, batch, targets, seed)
             theta = problem.start(None, seed, at_random=True)
         else:
             self._previous_weights(network.shape)

@@ -30,7 +30,6 @@ def minimize(
     ValueError
         If something has changed, and the fit to go on with had not ended; if it diverges.
     """
-    problem.settle_noise(seed)
     if state is not None and state.is_of(problem, settings):
         return go_on(problem, settings, state)
     if state is not None and state.in_progress:

@@ -89,6 +89,11 @@ def test_every_loss_is_that_of_the_local_fit(client, loss, alpha):
         np.testing.assert_allclose(lazy.compute(), here.predict_interval(X[:100]), rtol=1e-4, atol=1.0)
 
 
+def test_known_errors_are_for_rows_in_memory():
+    with pytest.raises(ValueError, match="y_std needs X and y in memory"):
+        TwoLayerRegressor(2).fit(chunked(X), chunked(y), y_std=np.ones(len(y)))
+
+
 def test_totals_of_totals_are_those_of_the_local_fit(client):
     model = TwoLayerRegressor(3, solver="lm", alpha=0.1, max_iter=3, tol=0.0, random_state=0)
     rows, target = chunked(X, 300), chunked(y, 300)
