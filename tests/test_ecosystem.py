@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+import re
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -337,3 +339,17 @@ def test_a_readable_repr(Estimator):
     assert repr(Estimator(5, alpha=2)) == f"{Estimator.__name__}(alpha=2, hidden_units=5)"
     assert "SGD(momentum=0.5)" in repr(Estimator(solver=SOLVERS["sgd"](momentum=0.5)))
     assert Estimator.__name__ in make_pipeline(StandardScaler(), Estimator())._repr_html_()
+
+
+def test_a_mixed_integer_program_finds_the_best_input_of_a_relu_network():
+    """By the code of the guide: nothing within the bounds and the budget is better."""
+    pytest.importorskip("pyomo.environ", reason="Pyomo is not installed")
+    pytest.importorskip("highspy", reason="HiGHS is not installed")
+    page = Path(__file__).parents[1] / "docs" / "guide" / "optimising.md"
+    namespace = {}
+    exec(re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[1], namespace)
+    model, best = namespace["model"], namespace["best"]
+    assert best.sum() <= 5.0 + 1e-6
+    assert namespace["p"].y() == pytest.approx(model.predict([best])[0], abs=1e-6)
+    grid = np.stack(np.meshgrid(*[np.linspace(0.0, 5.0, 201)] * 2), axis=-1).reshape(-1, 2)
+    assert model.predict(grid[grid.sum(axis=1) <= 5.0]).max() <= model.predict([best])[0] + 1e-6

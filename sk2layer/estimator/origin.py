@@ -80,8 +80,8 @@ def _slopes(step: Any, X: Any, out: Any) -> Any:
         return with_slopes(steps_of(step), X)[2]
     if hasattr(step, "output_indices_"):
         return _slopes_of_parts(step, X, out)
-    if hasattr(step, "_slopes_of"):
-        return step._slopes_of(X)
+    if hasattr(step, "slopes_of"):
+        return step.slopes_of(X)
     if hasattr(step, "drop_idx_") or getattr(out, "dtype", np.asarray(out).dtype).kind not in "fiu":
         return np.nan
     return _differences(step, X)

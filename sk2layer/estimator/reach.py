@@ -33,6 +33,11 @@ def activation_of(network: Any) -> str:
     return activation
 
 
+def noise_of(regressor: Any) -> Any:
+    """Return the parameters of the noise that its loss knows, shape (n_parameters, n_outputs)."""
+    return regressor._noise
+
+
 def is_multilabel(network: Any) -> bool:
     """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
     return getattr(network._remembered_targets(), "multilabel", False)
@@ -44,8 +49,8 @@ def predicts_matrix(network: Any) -> bool:
 
 
 def loss_of(network: Any) -> Any:
-    """Return the loss that it was fitted with, which knows its inverse link."""
-    return network._remembered_targets().loss
+    """Return the loss that it was fitted with, which knows its link, at the parameters of its noise."""
+    return network._fitted_loss()
 
 
 def raw_prediction_of(network: Any, X: Any) -> Any:

@@ -16,7 +16,7 @@ Immer, Bauer, Fortuin, Raetsch & Khan (2021). Scalable marginal likelihood estim
 learning. ICML.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from .._typing import Array
 from ..model.network import Shape
 from ..objective.kronecker import MOST_INPUTS, InputMoments, KroneckerSum
 from .posterior import CovarianceOfRows, Derivatives, SlopeCovariance
+
+Along: TypeAlias = tuple[Array, Array]
+"""Inputs in units of the prior, and what they are along U."""
 
 
 class LayerPosterior(NamedTuple):
@@ -97,17 +100,25 @@ class LayerPosterior(NamedTuple):
         -------
         covariance : ndarray of shape (n_samples, k, k)
         """
-        R = R @ self.V
-        return np.einsum("nj,onj,pnj->nop", self.left(inputs, inputs), R, R, optimize=True)
+        R, x = R @ self.V, self.along(inputs)
+        return np.einsum("nj,onj,pnj->nop", self.left(x, x), R, R, optimize=True)
 
-    def left(self, u: Array, v: Array) -> Array:
+    def along(self, inputs: Array) -> Along:
+        """Return inputs, shape (..., n_inputs), as `left` takes them."""
+        scaled = inputs * self.scale
+        return scaled, scaled @ self.U
+
+    def along_units(self, n: int) -> Along:
+        """Return what `along` does of the first n unit vectors, shape (n, n_inputs)."""
+        return np.diag(self.scale)[:n], self.scale[:n, np.newaxis] * self.U[:n]
+
+    def left(self, u: Along, v: Along) -> Array:
         """Return the covariance of u.T W V_j and v.T W V_j for each column V_j, shape (..., n_units).
 
-        u and v are inputs, shape (..., n_inputs), of shapes that can be broadcast.
+        u and v are `along` inputs of shapes that can be broadcast.
         """
-        u, v = u * self.scale, v * self.scale
-        removed = ((u @ self.U) * (v @ self.U)) @ (self.rest - self.shrunk)
-        return np.multiply.outer(np.einsum("...f,...f->...", u, v), self.rest) - removed
+        removed = (u[1] * v[1]) @ (self.rest - self.shrunk)
+        return np.multiply.outer(np.einsum("...f,...f->...", u[0], v[0]), self.rest) - removed
 
     def covariance_of(self, J: Array) -> Array:
         """Return the covariance of m linear functions of the weights, J of shape (m, n_inputs, n_units)."""
@@ -182,18 +193,18 @@ class KroneckerPosterior(NamedTuple):
 
     def slope_covariance(self, block: Derivatives) -> SlopeCovariance:
         """Return the sum of what both layers contribute, as if they were independent."""
-        layer, x, e = self.hidden, block.inputs, np.eye(len(block.W1), len(block.W1) + 1)
+        layer, x, e = self.hidden, self.hidden.along(block.inputs), self.hidden.along_units(len(block.W1))
         R, B = block.R @ layer.V, (block.B[:, :, np.newaxis] * block.W1) @ layer.V
-        xx, xe, ee = layer.left(x, x), layer.left(x[:, np.newaxis], e), layer.left(e, e)
+        xx, xe, ee = layer.left(x, x), layer.left(for_each(x), e), layer.left(e, e)
         weighted = xx[:, np.newaxis] * B + xe * R[:, :, np.newaxis]  # of x_f and its direction, by each unit
         value = np.einsum("nj,onj,pnj->nop", xx, R, R, optimize=True)
         cross = np.einsum("onj,pndj->ndop", R, weighted, optimize=True)
         own = np.einsum("ondj,pndj->ndop", B, weighted, optimize=True)
         rest = xe[np.newaxis] * B + ee * R[:, :, np.newaxis]
         own += np.einsum("onj,pndj->ndop", R, rest, optimize=True)
-        layer, a = self.output, block.hidden
-        u = np.pad(block.slopes[:, np.newaxis] * block.W1, ((0, 0), (0, 0), (0, 1)))
-        lefts = layer.left(a, a), layer.left(a[:, np.newaxis], u), layer.left(u, u)
+        layer, a = self.output, self.output.along(block.hidden)
+        u = layer.along(np.pad(block.slopes[:, np.newaxis] * block.W1, ((0, 0), (0, 0), (0, 1))))
+        lefts = layer.left(a, a), layer.left(for_each(a), u), layer.left(u, u)
         by_output = [(layer.V * left[..., np.newaxis, :]) @ layer.V.T for left in lefts]
         return SlopeCovariance(*(part + its for part, its in zip((value, cross, own), by_output, strict=True)))
 
@@ -205,3 +216,8 @@ class KroneckerPosterior(NamedTuple):
             for layer, part in zip(self, parts, strict=True)
         ]
         return each[0] + each[1]
+
+
+def for_each(inputs: Along) -> Along:
+    """Return inputs of n rows with an axis to be broadcast against directions."""
+    return inputs[0][:, np.newaxis], inputs[1][:, np.newaxis]

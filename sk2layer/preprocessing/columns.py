@@ -70,7 +70,7 @@ class FarOut(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             column[np.isin(x, codes)] = np.nan
         return found
 
-    def _slopes_of(self, X: Array) -> Array:
+    def slopes_of(self, X: Array) -> Array:
         """Return the derivative of what is left: 1, 0 where it is drawn in, NaN where it is missing."""
         found = self.transform(X)
         return np.where(np.isnan(found), np.nan, found == X)

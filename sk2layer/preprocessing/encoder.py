@@ -194,6 +194,32 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             encoded[rows] = self._encoded(X[rows], *pieces)
         return encoded
 
+    def slopes_of(self, X: Any) -> Array:
+        """Return the derivative of each column of the output by its column of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data. NaN is a missing value.
+
+        Returns
+        -------
+        slopes : ndarray of shape (n_samples, n_features_out)
+            One over the width of a ramp on its piece, 0 elsewhere, and NaN where the value is missing. The left end of
+            a piece belongs to it, and to the last one both.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False, accept_sparse="csr")
+        slopes = np.zeros((X.shape[0], len(self.feature_indices_)))
+        for j, (x, edges) in enumerate(zip(_columns(X), self.edges_, strict=True)):
+            start, stop = np.searchsorted(self.feature_indices_, [j, j + 1])
+            if len(edges):
+                piece = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+                inside = (self.extrapolation == "linear") | ((x >= edges[0]) & (x <= edges[-1]))
+                slopes[np.arange(len(x)), start + piece] = inside / _widths(edges)[piece]
+            slopes[np.isnan(x), start:stop] = np.nan
+        return slopes
+
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return names such as ``bmi[23.1, 25.6]``, the ramp between two edges, and ``bmi[missing]``.
 
@@ -238,22 +264,6 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
                 if self.extrapolation == "linear":
                     lowest[start], highest[stop - 1] = -np.inf, np.inf
         return left, width, lowest, highest
-
-    def _slopes_of(self, X: Any) -> Array:
-        """Return the derivative of each column of the output by its column of X, NaN where that is missing.
-
-        The left end of a piece belongs to it, and to the last one both.
-        """
-        X = self._check_rows(X, reset=False, accept_sparse="csr")
-        slopes = np.zeros((X.shape[0], len(self.feature_indices_)))
-        for j, (x, edges) in enumerate(zip(_columns(X), self.edges_, strict=True)):
-            start, stop = np.searchsorted(self.feature_indices_, [j, j + 1])
-            if len(edges):
-                piece = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
-                inside = (self.extrapolation == "linear") | ((x >= edges[0]) & (x <= edges[-1]))
-                slopes[np.arange(len(x)), start + piece] = inside / _widths(edges)[piece]
-            slopes[np.isnan(x), start:stop] = np.nan
-        return slopes
 
     def _encoded(self, X: Any, *pieces: Array) -> Array:
         """Return some rows encoded, in float64."""
