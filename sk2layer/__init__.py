@@ -7,6 +7,7 @@ from .classifier import TwoLayerClassifier
 from .cluster.input import Cluster
 from .estimator.data import PLACES
 from .regressor import TwoLayerRegressor
+from .solvers.documentation import of_module
 from .version import VERSION
 
 PLACES.insert(0, Cluster())
@@ -24,8 +25,7 @@ ROOMS = [
 ]
 """The public ones, imported when they are asked for; what is in the others may move."""
 
-for _estimator in (TwoLayerClassifier, TwoLayerRegressor):
-    _estimator.__module__ = __name__  # where users import it from, and stored files: its own file may move
+of_module(__name__, TwoLayerClassifier, TwoLayerRegressor)
 
 __version__ = VERSION
 __all__ = ["TwoLayerClassifier", "TwoLayerRegressor", "__version__", *ROOMS]

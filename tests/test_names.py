@@ -61,3 +61,13 @@ def test_development_is_told_from_releases():
     changelog = (API.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
     number, unreleased = re.search(r"^## \[([\d.]+)\] - (unreleased)?", changelog, re.MULTILINE).groups()
     assert sk2layer.__version__ == (f"{number}.dev0" if unreleased else number)
+
+
+@pytest.mark.parametrize("item", [item for item in DEFINED if inspect.isclass(item)], ids=lambda item: item.__name__)
+def test_its_source_is_its_own_or_none(item):
+    """And not what stands on the same lines of the module's file."""
+    try:
+        lines, _ = inspect.getsourcelines(item)
+    except OSError:
+        return
+    assert any(f"class {item.__name__}" in line for line in lines)

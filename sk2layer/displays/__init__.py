@@ -5,6 +5,7 @@ both, and `plot` draws it again, on Axes of the caller's if there are any. Matpl
 drawn, and not before.
 """
 
+from ..solvers.documentation import of_module
 from .average_slopes import AverageSlopesDisplay
 from .dependence import PartialDependenceBandDisplay
 from .interval import PredictionIntervalDisplay
@@ -21,5 +22,4 @@ __all__ = [
     "RelevanceDisplay",
 ]
 
-for _name in __all__:
-    globals()[_name].__module__ = __name__  # where it is imported from: its own file may move
+of_module(__name__, *(globals()[name] for name in __all__))

@@ -4,6 +4,7 @@ Each can be passed as the `solver` of an estimator, or named there: "gd", "sgd",
 """
 
 from .base import Run, Solver
+from .documentation import of_module
 from .first_order import SGD, Adam, GradientDescent
 from .lbfgs import LBFGS
 from .levenberg_marquardt import LevenbergMarquardt
@@ -18,5 +19,4 @@ SOLVERS: dict[str, type[Solver]] = {
 
 __all__ = ["LBFGS", "SGD", "Adam", "GradientDescent", "LevenbergMarquardt", "Run", "Solver"]
 
-for _name in __all__:
-    globals()[_name].__module__ = __name__  # where it is imported from: its own file may move
+of_module(__name__, *(globals()[name] for name in __all__))

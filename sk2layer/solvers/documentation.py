@@ -1,6 +1,6 @@
-"""Where the page of a class in our documentation is, which notebooks link to from the picture of an estimator."""
+"""What a class says of where it is: the page in our documentation, and the module that users import it from."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 DOCUMENTATION = "https://sk2layer.readthedocs.io/en/stable"
 
@@ -14,3 +14,11 @@ class Documented:
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         """Return the name by which the class is imported."""
         return {"name": f"{type(self).__module__}.{type(self).__name__}"}
+
+
+def of_module(module: str, *items: Any) -> None:
+    """Make classes and functions be of the module that they are imported from, for files too: their own may move."""
+    for item in items:
+        item.__module__ = module
+        if "__firstlineno__" in vars(item):  # from Python 3.13 on: a line of another file than that of the module
+            del item.__firstlineno__
