@@ -19,7 +19,7 @@ from scipy.linalg import solve_triangular
 from ._typing import Array
 from .classifier import TwoLayerClassifier
 from .estimator.by_evidence import posterior_of
-from .estimator.reach import activation_of, is_multilabel
+from .estimator.reach import activation_of, is_multilabel, loss_of
 from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
 from .rows.scaling import inverse_of
@@ -260,7 +260,7 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     graph, model, dtype = Graph(scope, container), operator.raw_operator, _float_type(operator)
     x, identity = operator.inputs[0].full_name, np.eye(model.n_outputs_)
     Z = _raw_prediction(graph, x, model, dtype, identity)
-    graph("Identity", Z, output=operator.outputs[0].full_name)
+    graph({"identity": "Identity", "exp": "Exp"}[model.out_activation_], Z, output=operator.outputs[0].full_name)
     if len(operator.outputs) > 1:
         posterior = posterior_of(model)
         if posterior is None:
@@ -268,6 +268,8 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
                 'return_std=True needs a fit by evidence: alpha="auto", "evidence" or "ard". '
                 f"Got alpha={model.alpha!r}, and the penalty {model.alpha_:g} was used."
             )
+        if not loss_of(model).has_noise:
+            raise ValueError(f"return_std=True needs loss='squared_error'. Got loss={model.loss!r}.")
         variance = _variance(graph, x, posterior, dtype, identity)
         if container.get_options(model, {"include_noise": True}).get("include_noise", True):
             variance = graph("Add", variance, graph.constant(model.noise_variance_, np.float64))

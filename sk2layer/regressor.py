@@ -1,27 +1,43 @@
-"""Regression: real targets, half the squared error, a linear output."""
+"""Regression: targets that are numbers, and how a new one is distributed by the likelihood that is chosen."""
 
+# Longer than 300 lines: the parameters, attributes and methods of one estimator, most of it docstrings.
+
+from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
+from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
+from .estimator.base import BaseTwoLayer
+from .estimator.callback_support import with_callbacks
 from .estimator.data import where_the_rows_are
+from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
-from .evidence.slopes import raw_deviations
+from .evidence.new_targets import quantile
+from .evidence.slopes import chained, link_deviations, raw_deviations
 from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
+from .model.likelihoods import StudentT
+from .model.log_link import Gamma, Poisson
+from .model.losses import HalfSquaredError, Loss
 from .rows.predict import predict_slopes
+from .solvers import Solver
+from .solvers._parameters import choice, naming_parameters
 
 # Longer than 300 lines: two thirds of them are docstrings of public methods.
 
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (HalfSquaredError(), StudentT(), Poisson(), Gamma())}
+"""What the parameter `loss` may be."""
+
 
 class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
-    """A neural network with one hidden layer for regression: squared error, linear output.
+    """A neural network with one hidden layer for regression: numbers, counts or positive amounts.
 
     Parameters
     ----------
@@ -74,6 +90,12 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
         Print a line after each iteration, or after every so many, with the seconds since this fit began.
+    loss : {"squared_error", "student_t", "poisson", "gamma"}, default="squared_error"
+        Which noise the targets have: Gaussian of one variance; Student's t, in which outliers weigh little, with its
+        scale and its degrees of freedom estimated; counts, or rates with their exposures for
+        `sample_weight`, by half the Poisson deviance; positive amounts whose deviation grows with them, by half the
+        gamma deviance. The network predicts the logarithm of a count or an amount, so that predictions and intervals
+        are never below 0, and y is not centred and scaled.
 
     Attributes
     ----------
@@ -95,18 +117,26 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     n_iter_ : int
         The number of iterations.
     alpha_ : float or ndarray of shape (n_groups,)
-        The penalty used, for standardised data. Chosen by evidence it has a value for the weights of each input, then
-        one for the hidden biases and one for the output weights, so that n_groups is n_features + 2. More than 1000
-        inputs share one value, and n_groups is 3.
+        The penalty used, for standardised data, on the scale of the sum of losses. Chosen by evidence it has a value
+        for the weights of each input, then one for the hidden biases and one for the output weights, so that n_groups
+        is n_features + 2. More than 1000 inputs share one value, and n_groups is 3.
     penalty_ : {"given", "constant", "evidence", "ard"}
         Who chose it: the caller, by a number; nobody, so that it is 1.0; or the evidence.
     noise_variance_ : ndarray of shape (n_outputs,)
         The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence. Of an
-        average of starts, the mean of theirs.
+        average of starts, the mean of theirs. With the loss "squared_error" only. After a fit with `y_std`, also with a
+        given penalty, it is that of the noise besides the known errors.
+    noise_scale_, degrees_of_freedom_ : ndarrays of shape (n_outputs,)
+        The estimated scale, in the units of y, and the degrees of freedom of Student's distribution, from 1 to 100;
+        with the loss "student_t". Of an average of starts, the geometric means of theirs.
+    dispersion_ : ndarray of shape (n_outputs,)
+        The estimated variance of each output relative to the square of its mean; after a fit by evidence with the loss
+        "gamma".
     log_marginal_likelihood_ : float
         The log evidence of the network, in the units of y; after a fit by evidence. It is that of one mode, with the
-        network linearised there, and comparable between fits of the same targets with other numbers of hidden units or
-        activations, as far as the curvature has the same form in both: :ref:`what can be compared <comparing-fits>`.
+        network linearised there, and comparable between fits of the same targets with other numbers of hidden units,
+        activations or losses, as far as the curvature has the same form in both: :ref:`what can be compared
+        <comparing-fits>`.
     loo_log_density_ : float
         The mean log density of each sample's target, in the units of y, predicted from all others: leave-one-out by
         one step of Newton's from the fit to all of them. NaN where a sample alone determines its own prediction; after
@@ -124,7 +154,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     n_layers_ : int
         3, as in `MLPRegressor`: input, hidden and output layer.
     out_activation_ : str
-        "identity".
+        "identity", or "exp" with the losses "poisson" and "gamma".
     n_features_in_ : int
         The number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -149,6 +179,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
 
     MacKay (1992). A practical Bayesian framework for backpropagation networks. Neural Computation 4.
 
+    McCullagh & Nelder (1989). Generalized Linear Models. Chapman & Hall.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -159,6 +191,106 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     >>> bool(cross_val_score(model, X, y).mean() > 0.47)
     True
     """
+
+    _parameter_constraints = {**BaseTwoLayer._parameter_constraints, "loss": [choice(*LOSSES)]}
+
+    @naming_parameters
+    def __init__(
+        self,
+        hidden_units: int = 20,
+        *,
+        activation: str = "sigmoid",
+        solver: str | Solver = "auto",
+        alpha: float | str = "auto",
+        standardize: bool = True,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 10,
+        n_init: int = 1,
+        restarts: str = "best",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool | int = False,
+        loss: str = "squared_error",
+    ) -> None:
+        super().__init__(
+            hidden_units,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            standardize=standardize,
+            max_iter=max_iter,
+            tol=tol,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_init=n_init,
+            restarts=restarts,
+            warm_start=warm_start,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.loss = loss
+
+    @all_or_nothing
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        y_std: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
+        """Fit the network to training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in any units. float32 is computed with as it is; everything else becomes float64. An array or
+            DataFrame of Dask is fitted where its blocks are, by full-batch solvers; y and weights are then Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            How many times each sample counts; 0 is as if it were absent. Below one in the mean, weights compare the
+            samples and are scaled to a mean of one: :ref:`what a weight means <weights-of-samples>`.
+        y_std : array-like of the shape of y, optional
+            The known standard deviation of each target's error, in the units of y. `noise_variance_` is then that of
+            the noise besides, which may be nearly none, and a given `alpha` is on the scale of the sum of half the
+            squared errors in units of both. In memory, and with the loss "squared_error".
+        X_val, y_val, sample_weight_val : optional
+            Validation data, of the same form. Their loss is recorded in `validation_loss_curve_`, and
+            `early_stopping=True` watches it instead of a part of the training data.
+        coefs_init : list of 2 ndarrays, of shapes (n_features, hidden_units) and (hidden_units, n_outputs), optional
+            The weights to start from, in the units of the data.
+        intercepts_init : list of 2 ndarrays, of shapes (hidden_units,) and (n_outputs,), optional
+            The biases to start from; given together with `coefs_init`.
+
+        Returns
+        -------
+        self : TwoLayerRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid (before any work is done), or if the weights stop being finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver has not converged within `max_iter` iterations.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), (coefs_init, intercepts_init), y_std)
 
     @where_the_rows_are
     def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
@@ -171,15 +303,18 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         return_std : bool, default=False
             Whether to return the standard deviation of each prediction, too; after a fit by evidence.
         include_noise : bool, default=True
-            Whether that is the standard deviation of a new y, or of the model's part alone.
+            Whether that is the standard deviation of a new y, or of the model's part alone. Of known errors of the
+            training targets, `y_std`, a new y has none.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the units and with the dimensions of the y that was fitted. For rows from
+            The predictions, in the units and with the dimensions of the y that was fitted: with the losses "poisson"
+            and "gamma" the exponentials of what the network predicts, which are the rates. For rows from
             Dask, as for all methods that predict, an array of Dask of which nothing is computed yet.
         std : ndarray like y
-            Their standard deviations, only with `return_std`.
+            Their standard deviations, only with `return_std`. With the loss "student_t" and no more than two degrees
+            of freedom they are infinite; intervals are not.
 
         Raises
         ------
@@ -189,16 +324,20 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `return_std` is asked of a fit with a given penalty.
         """
         Z = self._raw_prediction(X)
-        y = Z if self._y_is_matrix else Z[:, 0]
         if not return_std:
-            return y
-        variance = np.einsum("nkk->nk", self._predictive_covariance(X))
-        std = np.sqrt(variance + self.noise_variance_ if include_noise else variance).astype(Z.dtype)
-        return y, std if self._y_is_matrix else std[:, 0]
+            return self._of_outputs(self._fitted_loss().inverse_link(Z))
+        variance, loss = self._predictive_variance(X), self._fitted_loss()
+        if loss.has_noise:
+            variance = variance + self.noise_variance_ if include_noise else variance
+        else:
+            variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
+        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
 
     @where_the_rows_are
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
         """Return the interval in which each target lies with the given probability; after a fit by evidence.
+
+        Of counts, it is the shortest list of them that leaves at most half of the rest on either side.
 
         Parameters
         ----------
@@ -222,9 +361,61 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
         """
         check_confidence_level(confidence_level)
+        if not self._fitted_loss().has_noise:
+            levels = [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level]
+            return self.predict_quantile(X, levels, include_noise=include_noise)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
-        known_by = cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom
-        return interval(y, std, known_by, confidence_level)
+        return interval(y, std, self._noise_is_known_by(), confidence_level)
+
+    @where_the_rows_are
+    def predict_quantile(self, X: Any, q: Any, *, include_noise: bool = True) -> Array:
+        """Return what each target is at most with the given probability; after a fit by evidence.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs, in the units of the training data.
+        q : float in (0, 1) or array-like of shape (n_quantiles,)
+            The probability, or several of them.
+        include_noise : bool, default=True
+            Whether the quantiles are those of a new y, or of its mean alone.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of y; for several probabilities with a last axis of shape (n_quantiles,). A quantile of counts
+            is the least count that is not exceeded with this probability at least.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `q` is not in (0, 1), or after a fit with a given penalty.
+        """
+        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
+        if levels.ndim > 1 or not ((levels > 0.0) & (levels < 1.0)).all():
+            raise ValueError(f"q must be a float in the range (0, 1), or several. Got {q!r}.")
+        Z, variance, loss = self._raw_prediction(X), self._predictive_variance(X), self._fitted_loss()
+        if include_noise and not loss.has_noise:
+            found = [quantile(loss, Z, variance, level) for level in levels]
+        else:
+            std = np.sqrt(variance + self.noise_variance_ if include_noise else variance)
+            found = [loss.inverse_link(Z + std * stdtrit(self._noise_is_known_by(), level)) for level in levels]
+        quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
+        return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
+
+    def _predictive_variance(self, X: Any) -> Array:
+        """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
+        return np.einsum("nkk->nk", self._predictive_covariance(X))
+
+    def _noise_is_known_by(self) -> float:
+        """Return the degrees of freedom of Student's intervals."""
+        return max(cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom, 1.0)
+
+    def _of_outputs(self, values: Array) -> Array:
+        """Return values of shape (n_samples, n_outputs) with the dimensions of the y that was fitted."""
+        return values if self._y_is_matrix else values[:, 0]
 
     @where_the_rows_are
     def predict_gradient(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
@@ -264,12 +455,14 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         >>> bool(np.all(abs(slope - [1, 3]) < 3 * std))
         True
         """
-        gradient = self._raw_prediction(X, predict_slopes)
-        gradient = gradient if self._y_is_matrix else gradient[:, 0]
+        gradient, loss = self._raw_prediction(X, predict_slopes), self._fitted_loss()
+        is_linked = loss.out_activation != "identity"
+        if is_linked:
+            gradient = chained(loss, self._raw_prediction(X), gradient)
         if not return_std:
-            return gradient
-        (std,) = self._of_slopes(X, raw_deviations)
-        return gradient, std if self._y_is_matrix else std[:, 0]
+            return self._of_outputs(gradient)
+        (std,) = self._of_slopes(X, partial(link_deviations, loss=loss) if is_linked else raw_deviations)
+        return self._of_outputs(gradient), self._of_outputs(std)
 
     def to_mlp(self) -> MLPRegressor:
         """Return the same network as a fitted `MLPRegressor`, for tools that know that.
@@ -286,6 +479,8 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ------
         NotFittedError
             If the estimator has not been fitted.
+        ValueError
+            After a fit with a loss that scikit-learn's does not have: "gamma", or before its version 1.7 "poisson".
 
         Examples
         --------
@@ -298,7 +493,10 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         True
         """
         check_is_fitted(self)
-        return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1))
+        loss = {} if self.out_activation_ == "identity" else {"loss": self._loss}
+        if not loss.keys() <= MLPRegressor().get_params().keys() or self._loss == "gamma":
+            raise ValueError(f"MLPRegressor has no loss={self._loss!r}, or not in this version of scikit-learn.")
+        return to_mlp(MLPRegressor, self, np.zeros((1, self.n_outputs_) if self.n_outputs_ > 1 else 1), loss)
 
     @available_if(takes_batches)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, n_samples_total: float | None = None) -> Self:
@@ -332,10 +530,15 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         return self._partial_fit(X, y, sample_weight, n_samples_total)
 
     def _make_targets(self, y: Any, classes: Any = None) -> RealTargets:
-        return RealTargets.of(y)
+        return RealTargets.of(y, LOSSES[self.loss])
 
     def _remembered_targets(self) -> RealTargets:
-        return RealTargets(self.n_outputs_, is_matrix=self._y_is_matrix)
+        return RealTargets(self.n_outputs_, is_matrix=self._y_is_matrix, loss=LOSSES[self._loss])
 
     def _remember_targets(self, targets: Any) -> None:
-        self._y_is_matrix = targets.is_matrix
+        self._y_is_matrix, self._loss = targets.is_matrix, targets.loss.name
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        return tags

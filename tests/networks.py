@@ -5,6 +5,8 @@ import pytest
 
 from sk2layer.evidence.posterior import ExactPosterior
 from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.model.network import Network, Shape, initial_weights, pack
 from sk2layer.objective.objective import Objective
@@ -12,6 +14,7 @@ from sk2layer.rows.predict import predict_raw, predict_slopes
 from sk2layer.rows.sources import Table
 
 LOSSES = [(HalfSquaredError, 1), (HalfSquaredError, 2), (BinaryLogLoss, 1), (BinaryLogLoss, 2), (MultinomialLogLoss, 3)]
+LOSSES += [(Poisson, 1), (Poisson, 2), (Gamma, 1), (Gamma, 2), (StudentT, 1), (StudentT, 2)]
 every_loss = pytest.mark.parametrize(("loss", "k"), LOSSES)
 
 
@@ -19,10 +22,14 @@ def draw(loss, k, n, d):
     """Return inputs, and targets that follow from them but for noise."""
     rng = np.random.default_rng(0)
     X, noise = rng.normal(size=(n, d)), rng.normal(size=(n, k))
+    rates = np.exp(np.sin(2.0 * X[:, :1]) + 0.3 * X[:, -1:] * np.arange(k))
     targets = {
         HalfSquaredError: np.sin(2.0 * X[:, :1]) + X[:, -1:] * np.arange(k) + 0.3 * noise,
+        StudentT: np.sin(2.0 * X[:, :1]) + X[:, -1:] * np.arange(k) + 0.2 * rng.standard_t(2.0, size=(n, k)),
         BinaryLogLoss: (X[:, :1] * X[:, -1:] + 0.3 * noise > 0.0).astype(float),
         MultinomialLogLoss: np.eye(k)[(X[:, :1] * np.linspace(1.0, -1.0, k) + noise).argmax(axis=1)],
+        Poisson: np.random.default_rng(1).poisson(2.0 * rates).astype(float),
+        Gamma: rates * np.exp(0.3 * noise),
     }
     return X, targets[loss]
 

@@ -110,6 +110,17 @@ def test_standard_deviations_need_a_fit_by_evidence():
         run(model, X, {id(model): {"return_std": True}})
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@every_type
+def test_rates_are_exported_and_their_deviations_are_not(loss, dtype, tolerance):
+    rows, y = X.astype(dtype), np.round(NUMBERS - NUMBERS.min()) + (loss == "gamma")
+    model = TwoLayerRegressor(5, loss=loss, random_state=0).fit(X, y)
+    (exported,) = run(model, rows)
+    assert_close(exported, model.predict(rows).reshape(len(X), -1), 10.0 * tolerance)
+    with pytest.raises(ValueError, match=rf"return_std=True needs loss='squared_error'. Got loss='{loss}'"):
+        run(model, rows, {id(model): {"return_std": True}})
+
+
 def test_an_unknown_option_is_an_error():
     model = fitted("one", NUMBER)
     with pytest.raises(NameError, match="return_cov"):

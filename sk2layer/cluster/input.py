@@ -43,7 +43,7 @@ class Cluster(Place):
             raise ValueError("early_stopping=True needs X_val and y_val where X comes from Dask.")
 
     def training_data(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, again: bool
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, again: bool, y_std: Any = None
     ) -> tuple[Targets, PartitionedTable]:
         """Check and encode training data on the workers that hold them; see `Place.training_data`.
 
@@ -52,8 +52,10 @@ class Cluster(Place):
         TypeError
             If only some of X, y and sample_weight come from Dask.
         ValueError
-            If a block is not what `fit` takes, or is unlike the others; the message names it.
+            If a block is not what `fit` takes, or is unlike the others; the message names it. If `y_std` is given.
         """
+        if y_std is not None:
+            raise ValueError("y_std needs X and y in memory. Got rows from Dask.")
         import dask
 
         dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype

@@ -20,6 +20,9 @@ EVIDENCE_ATTRIBUTES = {
     "noise_variance_",
 }
 
+NOISE_ATTRIBUTES = {"_noise", "degrees_of_freedom_", "dispersion_", "noise_scale_"}
+"""Of losses that have parameters of the noise."""
+
 
 def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alpha: Any) -> dict[str, Any]:
     """Return the fitted attributes of an estimator that come from the evidence, if there is any.
@@ -45,15 +48,29 @@ def evidence_attributes(outcome: Outcome, problem: Problem, activation: str, alp
         "alpha_": evidence.prior_precision,
         "penalty_": "ard" if alpha == "ard" else "evidence",
     }
-    if problem.network.loss.has_noise:
+    if problem.network.loss.in_units_of_y:
         volume = float(np.log(spread[spread > 0.0]).sum())
-        attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance).mean())
-        attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
         attributes["log_marginal_likelihood_"] -= weight * volume
         attributes["loo_log_density_"] -= volume
+    if problem.network.loss.alpha_is_relative:
+        attributes["alpha_"] = evidence.prior_precision * np.exp(np.log(variance[: shape.n_outputs]).mean())
+    if problem.network.loss.has_noise:
+        attributes["noise_variance_"] = np.mean([its.noise_variance for _, its in networks], axis=0) * spread**2
     if alpha == "ard":
         attributes["feature_relevances_"] = np.broadcast_to(evidence.relevances, shape.n_features).copy()
     return attributes
+
+
+def noise_attributes(outcome: Outcome, problem: Problem) -> dict[str, Any]:
+    """Return what a fit leaves of the parameters of the noise, in the units of y: of several networks, their means."""
+    loss: Any = problem.network.loss
+    if not loss.parameters:
+        return {}
+    found = [network.evidence.noise for network in outcome.networks if network.evidence] or [loss.noise.ravel()]
+    noise = np.exp(np.mean(np.log(found), axis=0)).reshape(len(loss.parameters), -1)
+    noise = loss.in_units(noise, problem.scaling.y_spread)
+    is_known = loss.is_known or outcome.evidence is not None
+    return {"_noise": noise, **(loss.reported(noise) if is_known else {})}
 
 
 def shortcomings(outcome: Outcome) -> list[str]:

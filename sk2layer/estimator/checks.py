@@ -82,8 +82,9 @@ def draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def check_init(coefs_init: Any, intercepts_init: Any, shape: Shape, n_init: int) -> Weights | None:
+def check_init(init: tuple[Any, Any], shape: Shape, n_init: int) -> Weights | None:
     """Return the weights that were passed to fit to start from, checked against the shape of the network, or None."""
+    coefs_init, intercepts_init = init
     if coefs_init is None and intercepts_init is None:
         return None
     if coefs_init is None or intercepts_init is None:

@@ -33,13 +33,17 @@ class Place:
         """Raise ValueError where a fit asks for what cannot be done in this place."""
 
     def training_data(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, again: bool
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, again: bool, y_std: Any = None
     ) -> tuple[Targets, Any]:
-        """Check and encode training data as a `RowSource`; `again`: they have to be of the kind fitted before."""
+        """Check and encode training data as a `RowSource`; `again`: they have to be of the kind fitted before.
+
+        `y_std` are known standard deviations of the targets, or None.
+        """
         X = check_rows(estimator, X, reset=not again)
         targets = self.targets(estimator, y, classes, again=again)
         Y = targets.encode(y)
         check_consistent_length(X, Y)
+        Y = Y if y_std is None else targets.with_errors(Y, y_std)
         table = make_table(X, Y, check_weight(sample_weight, X.shape[0]))
         self.weigh_classes(estimator, targets, table.Y, table.weight)
         return targets, with_class_weights(table, targets)
@@ -120,7 +124,7 @@ def warn_of_relative_weights(sample_weight: Any, data: Any) -> None:
             "whole numbers, as counts are. If it only compares the rows, as 1 / sd**2 does, the penalty is too weak "
             "and error bars are too small: divide it by its mean."
         )
-        warnings.warn(message, UserWarning, stacklevel=2 + FRAMES_OF_FIT)
+        warnings.warn(message, UserWarning, stacklevel=3 + FRAMES_OF_FIT)
 
 
 def check_validation_data(
@@ -133,6 +137,10 @@ def check_validation_data(
         return None
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together. Got one of them only.")
+    if targets.loss.may_vanish:
+        raise ValueError(
+            "X_val cannot be given with y_std: the errors of y_val are not known. Set rows aside by fraction."
+        )
     X = check_rows(estimator, X_val, reset=False, name="X_val")
     check_consistent_length(X, y_val)
     Y = targets.encode(y_val, "y_val")

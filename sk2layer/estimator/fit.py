@@ -81,28 +81,35 @@ class FittableTwoLayer(BaseTwoLayer):
         ConvergenceWarning
             If the solver has not converged within `max_iter` iterations.
         """
-        self._check_parameters(X, X_val)
+        init = coefs_init, intercepts_init
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), init)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, ...], init: tuple[Any, Any], y_std: Any = None
+    ) -> Self:
+        """Carry out `fit`; `y_std` are known standard deviations of the targets, or None."""
+        self._check_parameters(X, validation[0])
         state: FitState | None = getattr(self, "_fit_state", None)
         unfinished = state is not None and state.in_progress
         again = unfinished or (self.warm_start and hasattr(self, "coefs_"))
         state = state if again else None
-        targets, source = self._check_training_data(X, y, sample_weight, again=again)
-        validation = check_validation_data(self, targets, X_val, y_val, sample_weight_val)
+        targets, source = self._check_training_data(X, y, sample_weight, again=again, y_std=y_std)
+        held_out = check_validation_data(self, targets, *validation)
         network = self._network(source, targets)
-        start = check_init(coefs_init, intercepts_init, network.shape, self.n_init)
+        start = check_init(init, network.shape, self.n_init)
         seed = state.seed if state is not None else draw_seed(self.random_state)
         if start is not None and not unfinished:
             state = None
         elif again:
             start = self._previous_weights(network.shape)
-        if self.early_stopping and validation is None:
-            source, validation = split(source, self.validation_fraction, targets.strata(source.Y), seed)
+        if self.early_stopping and held_out is None:
+            source, held_out = split(source, self.validation_fraction, targets.strata(source.Y), seed)
         grouping = self._grouping()
         warn_of_relative_weights(sample_weight if grouping else None, source)
         if grouping and source.in_memory and not self._takes_batches():
             source = source.merged()
         running, scaling = self._take_in(RunningScaling(), source, targets)
-        problem = self._make_problem(source, validation, scaling, network, None if grouping else self._alpha())
+        problem = self._make_problem(source, held_out, scaling, network, None if grouping else self._alpha())
         solver = self._make_solver(source, network)
         fitter = self._make_search(grouping, solver, fresh=start is None, again=again) if grouping else solver
         seen = source.seen() if solver.supports_partial_fit else None
@@ -121,15 +128,15 @@ class FittableTwoLayer(BaseTwoLayer):
         remedy = "set alpha to a number" if grouping else "try another solver"
         outcome.warn(method, f" Increase max_iter={self.max_iter} or tol={self.tol:g}, or {remedy}.")
         for shortcoming in shortcomings(outcome):
-            warnings.warn(shortcoming, ConvergenceWarning, stacklevel=2 + FRAMES_OF_FIT)
+            warnings.warn(shortcoming, ConvergenceWarning, stacklevel=3 + FRAMES_OF_FIT)
 
     def _check_training_data(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any = None, *, again: bool = False
+        self, X: Any, y: Any, sample_weight: Any, classes: Any = None, *, again: bool = False, y_std: Any = None
     ) -> tuple[Targets, Any]:
         """Check and encode the training data where they are; `again`: they have to be of the kind fitted before."""
         if y is None:
             validate_data(self, X, y)  # raises, in the words that scikit-learn's users know
-        return place_of(X).training_data(self, X, y, sample_weight, classes, again=again)
+        return place_of(X).training_data(self, X, y, sample_weight, classes, again=again, y_std=y_std)
 
     def _network(self, source: RowSource, targets: Targets) -> Network:
         shape = Shape(source.X.shape[1], int(self.hidden_units), targets.n_outputs)
@@ -168,7 +175,7 @@ class FittableTwoLayer(BaseTwoLayer):
             validation,
             scaling=scaling,
             network=network,
-            alpha=alpha or 0.0,
+            alpha=alpha,
             dtype=np.float64 if in_float64 else None,
             n_threads=thread_budget(self.n_jobs, min(self.n_init, effective_n_jobs(self.n_jobs))),
         )

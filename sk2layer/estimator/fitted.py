@@ -19,7 +19,13 @@ from ..rows.scaling import RunningScaling
 from ..rows.seen_rows import SeenRows
 from ..rows.threads import PASS_OPERATIONS, one_blas_thread, thread_budget
 from ..solvers import Solver
-from .by_evidence import DEFAULT_ALPHA, EVIDENCE_ATTRIBUTES, evidence_attributes
+from .by_evidence import (
+    DEFAULT_ALPHA,
+    EVIDENCE_ATTRIBUTES,
+    NOISE_ATTRIBUTES,
+    evidence_attributes,
+    noise_attributes,
+)
 from .callback_support import CallbackSupportMixin, without_callbacks
 from .checks import check_rows
 from .outcome import FitState, Outcome, Stream
@@ -27,7 +33,7 @@ from .persistence import Portable
 from .problem import Problem
 from .targets import Targets
 
-OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | {"validation_loss_curve_"}
+OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | NOISE_ATTRIBUTES | {"validation_loss_curve_"}
 """What only some fits leave."""
 
 P = ParamSpec("P")
@@ -114,6 +120,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         for name in OPTIONAL_ATTRIBUTES & vars(self).keys():
             delattr(self, name)  # of an earlier fit
         self.__dict__.update(evidence_attributes(outcome, problem, self.activation, self.alpha))
+        self.__dict__.update(noise_attributes(outcome, problem))
         if problem.validation is not None:
             self.validation_loss_curve_ = list(monitor.validation_loss_curve)
         self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
@@ -124,6 +131,11 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         if seen is not None:
             theta, state, seed = pack(weights).astype(problem.dtype), outcome.solver_state, outcome.run_seed
             self._stream = Stream(running, problem.scaling, seen, theta, type(solver), state, seed)
+
+    def _fitted_loss(self) -> Any:
+        """Return the loss of the fit, at the parameters of its noise."""
+        loss: Any = self._remembered_targets().loss
+        return loss.at(self._noise) if loss.parameters else loss
 
     def _raw_prediction(self, X: Any, predict: Predict = predict_raw) -> Array:
         """Return the raw predictions, shape (n_samples, n_outputs), in the floating type of the weights.

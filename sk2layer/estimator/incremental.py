@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..model.network import pack
-from ..rows.scaling import RunningScaling, rescale
+from ..rows.scaling import RunningScaling, inverse_of, rescale
 from ..rows.seen_rows import SeenRows
 from ..rows.sources import Table
 from .base import BaseTwoLayer
@@ -52,11 +52,15 @@ class IncrementalTwoLayer(FittableTwoLayer):
         alpha = self._alpha() * _share_of_batch(batch, seen, n_samples_total)
         problem = self._make_problem(batch, None, scaling, network, alpha)
         solver = self._make_solver(batch, network)
+        known: Any = network.loss
+        if stream is not None and known.parameters:
+            problem.set_noise(known.in_units(self._noise, inverse_of(scaling.y_spread)))
         settings = FitSettings(solver, max_iter=1, tol=0.0, patience=sys.maxsize, keep_state=True)
         monitor = Monitor(print_every=int(self.verbose), title=type(self).__name__)
         if stream is None:
             (seed,), state = seeds_of_starts(draw_seed(self.random_state), 1), None
-            theta = problem.start(None, seed)
+            problem.settle_noise(seed)
+            theta = problem.start(None, seed, at_random=True)
         else:
             self._previous_weights(network.shape)
             seed, state = stream.seed, stream.solver_state if type(solver) is stream.solver_type else None

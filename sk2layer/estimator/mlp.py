@@ -8,15 +8,16 @@ ACTIVATIONS = {"sigmoid": "logistic"}
 """What scikit-learn calls an activation, where its name is another."""
 
 
-def to_mlp(MLP: Any, model: Any, y: Any, **partial_fit_params: Any) -> Any:
+def to_mlp(MLP: Any, model: Any, y: Any, params: dict[str, Any] | None = None, **partial_fit_params: Any) -> Any:
     """Return a fitted MLP with the weights of a fitted estimator.
 
     One epoch over rows of zeros sets all that the release of scikit-learn expects of a fitted MLP; the weights and what
-    is reported of the fit are then replaced. `y` is any targets of the kind that was fitted.
+    is reported of the fit are then replaced. `y` is any targets of the kind that was fitted, and `params` are those of
+    the MLP.
     """
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
     activation = ACTIVATIONS.get(model._activation, model._activation)
-    mlp = MLP(hidden_layer_sizes=(len(b1),), activation=activation, random_state=0)
+    mlp = MLP(hidden_layer_sizes=(len(b1),), activation=activation, random_state=0, **(params or {}))
     mlp.partial_fit(np.zeros((len(y), len(W1)), W1.dtype), y, **partial_fit_params).set_params(random_state=None)
     vars(mlp).pop("_optimizer", None)  # remembers the gradients of that epoch
     mlp.coefs_, mlp.intercepts_ = [W1.copy(), W2.copy()], [b1.copy(), b2.copy()]

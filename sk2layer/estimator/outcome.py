@@ -126,14 +126,14 @@ class Outcome(NamedTuple):
         if self.interrupted:
             kept = f"{len(self.members)} of the starts had ended and" if self.members else "the best weights so far"
             message = f"The fit was interrupted after {len(self.monitor.loss_curve)} iterations; {kept} are kept."
-            warnings.warn(message, UserWarning, stacklevel=3 + FRAMES_OF_FIT)
+            warnings.warn(message, UserWarning, stacklevel=4 + FRAMES_OF_FIT)
             return
         for network in self.networks:
             if not network.success:
                 advice = advice if network.message.startswith(OUT_OF_ITERATIONS) else ""
                 n_iter = len(network.monitor.loss_curve)
                 message = f"{method} has not converged after {n_iter} iterations: {network.message}.{advice}"
-                warnings.warn(message, ConvergenceWarning, stacklevel=3 + FRAMES_OF_FIT)
+                warnings.warn(message, ConvergenceWarning, stacklevel=4 + FRAMES_OF_FIT)
                 break
 
 

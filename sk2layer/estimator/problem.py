@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._typing import Array
+from ..evidence.noise import noise_of_penalised, start_under_wide_noise
 from ..model.network import Network, Weights, initial_weights, pack
 from ..objective.objective import Objective
 from ..rows.scaling import Scaling
@@ -18,7 +19,8 @@ class Problem:
     """What is minimised, apart from where to start.
 
     Training and validation data come in the units of the user, and `scaling` standardises both. `alpha` is the strength
-    of the penalty on the weights, and `dtype` the floating type of the computation, by default that of the data.
+    of the penalty on the weights, None where the evidence chooses it, and `dtype` the floating type of the computation,
+    by default that of the data.
     """
 
     def __init__(
@@ -28,12 +30,12 @@ class Problem:
         *,
         scaling: Scaling,
         network: Network,
-        alpha: float,
+        alpha: float | None,
         dtype: Any = None,
         n_threads: int = 1,
     ) -> None:
-        self.scaling, self.network, self.shape, self.alpha = scaling, network, network.shape, alpha
-        self.n_threads = n_threads
+        self.scaling, self.network, self.shape, self.alpha = scaling, network, network.shape, alpha or 0.0
+        self.n_threads, self.by_evidence = n_threads, alpha is None
         self.weights_dtype, self.dtype = train.X.dtype, np.dtype(dtype or train.X.dtype)
         self.train = train.standardized(scaling, self.dtype)
         self.validation = None if validation is None else validation.standardized(scaling, self.dtype)
@@ -41,6 +43,16 @@ class Problem:
     def objective(self) -> Objective:
         """Return the objective, with a work space of its own."""
         return self._objective(self.train, self.alpha)
+
+    def settle_noise(self, seed: int) -> None:
+        """Find the parameters of the noise under the given penalty, if the loss has such; from a random start."""
+        if self._needs_noise:
+            self.set_noise(noise_of_penalised(self.objective(), self.start(None, seed), seed))
+
+    def set_noise(self, noise: Array) -> None:
+        """Set the parameters of the noise, for standardised data; losses are relative to its precision."""
+        loss: Any = self.network.loss
+        self.network = self.network._replace(loss=loss.relative_at(noise))
 
     def validation_loss(self) -> Callable[[Array], float] | None:
         """Return the loss on the validation data, without a penalty, as a function of theta; None without such data."""
@@ -54,13 +66,26 @@ class Problem:
     def _objective(self, source: RowSource, alpha: float) -> Objective:
         return Objective(source, self.network, alpha * self.shape.is_weight(), self.dtype, self.n_threads)
 
-    def start(self, weights: Weights | None, seed: int) -> Array:
-        """Return theta to start from: the given weights, in the units of the data, or random ones."""
+    def start(self, weights: Weights | None, seed: int, *, at_random: bool = False) -> Array:
+        """Return theta to start from: the given weights, in the units of the data, or random ones.
+
+        Where the noise has parameters, random ones are first fitted under wide noise, unless `at_random`.
+        """
         if weights is None:
             theta = initial_weights(self.shape, self.network.activation, np.random.default_rng(seed))
+            if self.network.loss.starts_at_mean:
+                self.shape.unpack(theta).b2[:] = self.network.loss.link(self.objective().target_means())
         else:
             theta = pack(self.scaling.fold_in(weights))
-        return theta.astype(self.dtype)
+        theta = theta.astype(self.dtype)
+        if weights is None and self._needs_noise and not at_random:
+            theta = start_under_wide_noise(self.objective(), theta, seed)
+        return theta
+
+    @property
+    def _needs_noise(self) -> bool:
+        """Whether the noise has parameters that are to be found before the weights."""
+        return self.network.loss.needs_noise and not self.by_evidence
 
 
 class FitSettings(NamedTuple):

@@ -35,6 +35,16 @@ def activation_of(network: Any) -> str:
     return activation
 
 
+def loss_of(regressor: Any) -> Any:
+    """Return the loss of a fitted regressor of ours, at the parameters of its noise."""
+    return regressor._fitted_loss()
+
+
+def noise_of(regressor: Any) -> Any:
+    """Return the parameters of the noise that its loss knows, shape (n_parameters, n_outputs)."""
+    return regressor._noise
+
+
 def is_multilabel(network: Any) -> bool:
     """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
     return getattr(network._remembered_targets(), "multilabel", False)

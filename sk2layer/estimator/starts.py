@@ -30,6 +30,7 @@ def minimize(
     ValueError
         If something has changed, and the fit to go on with had not ended; if it diverges.
     """
+    problem.settle_noise(seed)
     if state is not None and state.is_of(problem, settings):
         return go_on(problem, settings, state)
     if state is not None and state.in_progress:
@@ -53,8 +54,9 @@ def run_starts(problem: Problem, all_settings: list[FitSettings], start: Weights
     If the user interrupts, those that were begun by then are returned, the last of them marked.
     """
     seeds = seeds_of_starts(seed, len(all_settings))
+    begin = partial(problem.start, at_random=all_settings[0].solver.supports_partial_fit)
     starts = (
-        Start(problem, settings, problem.start(start, its_seed), settings.monitor(), None, its_seed, seed)
+        Start(problem, settings, begin(start, its_seed), settings.monitor(), None, its_seed, seed)
         for settings, its_seed in zip(all_settings, seeds, strict=True)
     )
     if len(seeds) == 1:

@@ -11,7 +11,8 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .._typing import Array
-from ..model.losses import BinaryLogLoss, HalfSquaredError, Loss, MultinomialLogLoss
+from ..model.likelihoods import KnownErrors
+from ..model.losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from ..rows.inputs import OneHot
 from .checks import naming
 
@@ -43,6 +44,10 @@ class Targets(ABC):
     def encode(self, y: Any, name: str = "y") -> Any:
         """Return y as a matrix of shape (n_samples, n_outputs), or rows of one; raise ValueError if it does not fit."""
 
+    def with_errors(self, Y: Array, y_std: Any) -> Array:
+        """Return encoded targets with the variances of their known errors; labels have none."""
+        raise NotImplementedError
+
     def weigh(self, Y: Any, weight: Array | None) -> Array | None:
         """Return the weights of encoded samples, times those of their classes."""
         return weight
@@ -53,19 +58,16 @@ class Targets(ABC):
 
 
 class RealTargets(Targets):
-    """Targets that are numbers: one column or several."""
+    """Targets that are numbers: one column or several, of which the loss says which they may be."""
 
-    loss = HalfSquaredError()
-    scaled = True
-
-    def __init__(self, n_outputs: int, *, is_matrix: bool) -> None:
-        self.n_outputs, self.is_matrix = n_outputs, is_matrix
+    def __init__(self, n_outputs: int, *, is_matrix: bool, loss: Loss) -> None:
+        self.n_outputs, self.is_matrix, self.loss, self.scaled = n_outputs, is_matrix, loss, loss.in_units_of_y
 
     @classmethod
-    def of(cls, y: Any) -> "RealTargets":
+    def of(cls, y: Any, loss: Loss) -> "RealTargets":
         """Return the kind of these targets, as far as their shape tells; `encode` checks them."""
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-        return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1)
+        return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1, loss=loss)
 
     def encode(self, y: Any, name: str = "y") -> Array:
         """Return the numbers as a matrix."""
@@ -73,7 +75,27 @@ class RealTargets(Targets):
         Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
         if Y.shape[1] != self.n_outputs:
             raise ValueError(f"{name} must have {self.n_outputs} column(s). Got {Y.shape[1]}.")
+        self.loss.check(Y, name)
         return np.ascontiguousarray(Y).view(np.ndarray)  # a memmap of NumPy is slow to take rows from
+
+    def with_errors(self, Y: Array, y_std: Any) -> Array:
+        """Return encoded numbers with the variances of their known errors beside them, which the loss now asks for.
+
+        Raises
+        ------
+        ValueError
+            If these are no standard deviations, one for each target, or if the noise is not Gaussian.
+        """
+        if not self.loss.has_noise:
+            raise ValueError(f"y_std needs loss='squared_error'. Got loss={self.loss.name!r}.")
+        std = _check_numbers(y_std, "y_std")
+        std = std[:, np.newaxis] if std.ndim == 1 else std
+        if std.shape != Y.shape:
+            raise ValueError(f"y_std must have the shape of y, {Y.shape}. Got {std.shape}.")
+        if (std < 0.0).any():
+            raise ValueError(f"y_std must not be negative. Got {std.min():g}.")
+        self.loss = KnownErrors()
+        return np.hstack([Y, np.square(std)])
 
 
 def _check_numbers(y: Any, name: str) -> Array:

@@ -31,7 +31,7 @@ from ..model.losses import BinaryLogLoss, Loss, MultinomialLogLoss
 class BoundedBinaryLogLoss(BinaryLogLoss):
     """The log loss of two classes or several labels with the bound of Jaakkola & Jordan."""
 
-    def curvature_factor(self, Z: Array) -> Array:
+    def curvature_factor(self, Y: Array, Z: Array) -> Array:
         """Return the root of L for each output, as diagonal matrices."""
         return np.eye(Z.shape[1]) * np.sqrt(_half_tanh_ratio(Z))[:, np.newaxis]
 
@@ -39,7 +39,7 @@ class BoundedBinaryLogLoss(BinaryLogLoss):
 class BoundedMultinomialLogLoss(MultinomialLogLoss):
     """The log loss of several classes with the bound of Jebara & Choromanska, the most probable classes first."""
 
-    def curvature_factor(self, Z: Array) -> Array:
+    def curvature_factor(self, Y: Array, Z: Array) -> Array:
         """Return C with C C.T = L; one of its columns is zero."""
         return _majorizing_factor(Z, np.argsort(-Z, axis=1, kind="stable"))
 
@@ -71,7 +71,7 @@ def _half_tanh_ratio(Z: Any) -> Any:
 
 
 def bounded(loss: Loss) -> Loss:
-    """Return the loss with its bound."""
-    if loss.has_noise:
+    """Return the loss with its bound; that of numbers is as it is, with the curvature that it has."""
+    if not loss.of_labels:
         return loss
     return BoundedMultinomialLogLoss() if loss.shift_invariant else BoundedBinaryLogLoss()

@@ -5,7 +5,8 @@ curvature L of its loss and its output delta changes both in one step of Newton'
 
     V' = V (I - L V)^-1         z' = z + V' delta
 
-L is the curvature that the posterior has: of labels, that of the bound. A posterior in Kronecker-factored form is of
+L is the curvature that the posterior has: of labels, that of the bound. The density of other numbers than those with
+Gaussian noise is averaged over z' (`new_targets`). A posterior in Kronecker-factored form is of
 rows in the mean, and no single one can be taken out of it: V' is V then. For squared error, with the noise's precision
 beta for L and the leverage h = beta V, this is the residual divided by 1 - h and the variance 1 / beta divided by
 1 - h (Monari & Dreyfus 2002; Rasmussen & Williams 2006, section 5.4.2).
@@ -29,6 +30,7 @@ from ..model.network import Network, Weights
 from ..objective.objective import Objective
 from ..rows.sums import Block, Totals
 from .bounds import bounded
+from .new_targets import log_density
 from .posterior import ExactPosterior, Posterior, predictive_blocks
 from .uncertainty import moderate
 
@@ -67,11 +69,13 @@ def densities(
 def _density(loss: Any, Y: Array, Z: Array, V: Array, noise: Array, *, exact: bool) -> Array:
     """Return the log density of each sample, shape (n_samples,)."""
     delta = (Z - Y) * noise if len(noise) else loss.delta(Y, Z.copy())
-    V = _without_each(loss, Z, V, noise) if exact else V
+    V = _without_each(loss, Y, Z, V, noise) if exact else V
     if not np.isfinite(V).all():
         return np.full(len(Z), np.nan)
     Z = Z + np.einsum("nop,np->no", V, delta)
     if not len(noise):
+        if not loss.of_labels:
+            return log_density(loss, Y, Z, V)
         return -loss.losses(Y, moderate(Z, V, shift_invariant=loss.shift_invariant))
     V = V + np.diag(1.0 / noise)
     errors = Y - Z
@@ -79,13 +83,13 @@ def _density(loss: Any, Y: Array, Z: Array, V: Array, noise: Array, *, exact: bo
     return -0.5 * (squares + np.linalg.slogdet(V)[1] + len(noise) * np.log(2.0 * np.pi))
 
 
-def _without_each(loss: Any, Z: Array, V: Array, noise: Array) -> Array:
+def _without_each(loss: Any, Y: Array, Z: Array, V: Array, noise: Array) -> Array:
     """Return V (I - L V)^-1 of each sample, infinite where its leverage is 1."""
     k = Z.shape[1]
     if len(noise):
         L = np.broadcast_to(np.diag(noise), V.shape)
     else:
-        C = bounded(loss).curvature_factor(Z)
+        C = bounded(loss).curvature_factor(Y, Z)
         L = C @ C.transpose(0, 2, 1)
     rest = np.eye(k) - L @ V
     left = np.linalg.eigvals(rest).real.min(axis=1) if k > 1 else rest[:, 0, 0]

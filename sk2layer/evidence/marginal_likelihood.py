@@ -9,14 +9,15 @@ and MacKay's fixed point (1992) is, besides that of the priors,
 
     beta_o = (W - gamma_o) / (2 loss_o)
 
-with gamma_o the parameters that output o determines and W the total weight. All priors are proper, so that the log
-evidence of labels is at most the log probability of the labels at theta, and never above 0.
+with gamma_o the parameters that output o determines and W the total weight. Other likelihoods of numbers are at the
+present parameters of their noise, of which `noise` finds better ones. All priors are proper, so that the log evidence
+of labels is at most the log probability of the labels at theta, and never above 0.
 
 What is a small or a large precision depends on the units of inputs and targets: bounds, and the strengths that a search
 begins with, are relative to their variances.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from ..objective.kronecker import KroneckerSum
 from ..objective.objective import Objective
 from .bounds import bounded
 from .kronecker_posterior import KroneckerPosterior
+from .noise import better_noise
 from .posterior import ExactPosterior, Posterior, log_evidence
 from .priors import LEAST, LONGEST_STEP, PRECISIONS, Groups
 
@@ -45,11 +47,13 @@ LEAST_SQUARE = 1e-3  # mean of the weights of a start, so that few small ones as
 
 LEAST_DETERMINED, LEAST_NOISE = 1e-10, 1e-6  # parameters by a group; share of the total weight that noise is known by
 
+CONSTANT_ROUNDS = 20  # in which the parameters of the noise around a constant are found
+
 NEARLY_NONE = 0.5  # parameters that the data determine beyond a constant
 
-BIAS_PRECISIONS = {True: 1e-4, False: 1e-2}
-"""The prior of output biases where there is noise, in units of the targets: a hundred of their spreads; and of labels,
-whose log odds are then within a few tens."""
+BIAS_PRECISIONS = {False: 1e-4, True: 1e-2}
+"""The prior of output biases of numbers, in units of the targets: a hundred of their spreads; and of labels, whose log
+odds are then within a few tens."""
 
 
 def check_finite(value: float | Array) -> None:
@@ -67,8 +71,8 @@ class Look(NamedTuple):
     Attributes
     ----------
     theta : ndarray of shape (n_parameters,)
-    log_precisions : ndarray of shape (n_groups,) or (n_groups + k,)
-        Of the priors, then of the noise if there is any.
+    log_precisions : ndarray of shape (n_groups + n_noise,)
+        Of the priors, then of the noise if there is any: of each parameter, for all outputs.
     log_evidence : float
     n_effective : float
         The number of parameters that the data determine.
@@ -90,28 +94,50 @@ class MarginalLikelihood:
 
     def __init__(self, objective: Objective, groups: Groups) -> None:
         self.objective, self.groups = objective, groups
-        self.has_noise = objective.network.loss.has_noise
-        self.n_noise = objective.shape.n_outputs if self.has_noise else 0
+        loss, k = objective.network.loss, objective.shape.n_outputs
+        self.has_noise, self.parameters, self._loss_at = loss.has_noise, loss.parameters, (b"", loss)
+        self.n_noise = k if self.has_noise else k * len(self.parameters)
         x, y = objective.input_moments.variances()
         check_finite(np.append(x, y))
         self.targets_vary = y > 0.0
-        self.n_constants = objective.shape.n_outputs - objective.network.loss.shift_invariant
-        y = np.where(y > 0.0, y, 1.0) if self.has_noise else np.ones(1)
+        self.n_constants = k - loss.shift_invariant
+        y = np.where(y > 0.0, y, 1.0) if loss.in_units_of_y else np.ones(k)
         inputs = x if len(x) == groups.n_inputs else np.array([x.mean()])
         self.alive = np.append(inputs > 0.0, [True, True])
         inputs = np.where(inputs > 0.0, inputs, 1.0)
-        units = np.concatenate([np.log(inputs), [0.0, -np.log(y).mean()], -np.log(y[: self.n_noise])])
-        self.units, self.bias_precision = units, BIAS_PRECISIONS[self.has_noise] / float(y.max())
-        bounds = np.log([PRECISIONS] * groups.n_groups + [NOISE_PRECISIONS] * self.n_noise)
+        of_noise = [np.log(its.start) - its.of_precision * np.log(y) for its in self.parameters]
+        of_noise = [-np.log(y)] if self.has_noise else of_noise
+        units = np.concatenate([np.log(inputs), [0.0, -np.log(y).mean()], *of_noise])
+        self.units, self.bias_precision = units, BIAS_PRECISIONS[loss.of_labels] / float(y.max())
+        ranges = [NOISE_PRECISIONS] if self.has_noise else [(its.least, its.most) for its in self.parameters]
+        bounds = np.log([PRECISIONS] * groups.n_groups + [its for its in ranges for _ in range(k)])
         self.lower, self.upper = bounds.T + units
         with np.errstate(over="ignore"):
             check_finite(np.exp(self.upper))
 
     def split(self, log_precisions: Array) -> tuple[Array, Array]:
-        """Return the precision of each parameter's prior, shape (n_parameters,), and those of the noise."""
+        """Return the precision of each parameter's prior, shape (n_parameters,), and those of Gaussian noise."""
         precisions = np.exp(log_precisions)
         n = self.groups.n_groups
-        return self.groups.of_parameters(precisions[:n], self.bias_precision), precisions[n:]
+        noise = precisions[n:] if self.has_noise else np.empty(0)
+        return self.groups.of_parameters(precisions[:n], self.bias_precision), noise
+
+    def log_noise(self, log_precisions: Array) -> Array:
+        """Return the logarithms of the parameters of a likelihood's noise, shape (n_noise_parameters, k)."""
+        return log_precisions[self.groups.n_groups :].reshape(len(self.parameters), -1)
+
+    def loss_at(self, log_precisions: Array) -> Loss:
+        """Return the loss at its parameters of the noise, the same object where they are as last time."""
+        if self.parameters:
+            log_noise, (known, _) = self.log_noise(log_precisions), self._loss_at
+            if log_noise.tobytes() != known:
+                loss: Any = self.objective.network.loss
+                self._loss_at = log_noise.tobytes(), loss.at(np.exp(log_noise))
+        return self._loss_at[1]
+
+    def objective_of(self, log_precisions: Array) -> Objective:
+        """Return the objective with the loss at its parameters of the noise."""
+        return self.objective.with_prior(self.objective.penalty, self.loss_at(log_precisions))
 
     def start(self, theta: Array, strength: float) -> Array:
         """Return log precisions of which the priors are so strong beside the weights of a random start.
@@ -136,13 +162,27 @@ class MarginalLikelihood:
         if self.has_noise:
             b2[:], log_precisions[self.groups.n_groups :] = means, self.units[self.groups.n_groups :]
         else:
-            b2[:] = objective.network.loss.link(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE))
-        return self.look(theta, log_precisions, exact=False)
+            labels = objective.network.loss.of_labels
+            b2[:] = objective.network.loss.link(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE) if labels else means)
+        look = self.look(theta, log_precisions, exact=False)
+        for _ in range(CONSTANT_ROUNDS if self.parameters else 0):
+            log_precisions[self.groups.n_groups :] = look.better[self.groups.n_groups :]
+            self._move_constant(theta, log_precisions)
+            look = self.look(theta.copy(), log_precisions.copy(), exact=False)
+        return look
+
+    def _move_constant(self, theta: Array, log_precisions: Array) -> None:
+        """Move the output biases to where the losses are lower."""
+        at = self.objective_of(log_precisions)
+        gradient = at.value_and_gradient(theta.astype(at.dtype))[1]
+        slope, bend = at.shape.unpack(gradient).b2, at.kronecker_sum(theta).outputs.diagonal()
+        at.shape.unpack(theta).b2[:] -= slope / bend
 
     def objective_at(self, log_precisions: Array) -> Objective:
         """Return the objective that has these precisions: its value is E per unit of weight and mean precision."""
         prior, noise = self.split(log_precisions)
-        return self.objective.with_prior(prior / self._scale(noise), self._loss(noise))
+        loss = self._loss(noise) if len(noise) else self.loss_at(log_precisions)
+        return self.objective.with_prior(prior / self._scale(noise), loss)
 
     def _scale(self, noise: Array) -> float:
         return float(np.exp(np.log(noise).mean())) if len(noise) else 1.0
@@ -154,14 +194,14 @@ class MarginalLikelihood:
         """Return the posterior to predict with: that of labels has the curvature of a bound (`bounds`)."""
         objective = self.objective
         if not self.has_noise:
-            objective = objective.with_prior(np.zeros(len(theta)), bounded(objective.network.loss))
+            objective = objective.with_prior(np.zeros(len(theta)), bounded(self.loss_at(log_precisions)))
         prior, noise = self.split(log_precisions)
         factored = self._factored(objective, objective.kronecker_sum(theta), prior, noise)
         return (self._exact(objective, theta, prior, noise) if exact else None) or factored
 
     def look(self, theta: Array, log_precisions: Array, *, exact: bool) -> Look:
         """Return what is seen there, with the matrix itself (`exact`) or its Kronecker-factored form."""
-        objective, weight, n = self.objective, self.objective.weight_sum, self.groups.n_groups
+        objective, weight, n = self.objective_of(log_precisions), self.objective.weight_sum, self.groups.n_groups
         prior, noise = self.split(log_precisions)
         sums, theta = objective.kronecker_sum(theta), theta.astype(np.float64)
         factored = self._factored(objective, sums, prior, noise)
@@ -180,6 +220,9 @@ class MarginalLikelihood:
             determined *= n_effective / max(determined.sum(), LEAST)
             ratio = np.maximum(weight - determined, LEAST_NOISE * weight) / np.maximum(2.0 * losses * noise, LEAST)
             better = np.append(better, np.log(noise) + np.clip(np.log(ratio), -LONGEST_STEP, LONGEST_STEP))
+        elif self.parameters:
+            log_noise, of_each = self.log_noise(log_precisions), n_effective / objective.shape.n_outputs
+            better = np.append(better, better_noise(objective, theta, log_noise, of_each))
         return Look(theta, log_precisions, value, n_effective, posterior, np.clip(better, self.lower, self.upper))
 
     def is_constant(self, look: Look) -> bool:
@@ -188,8 +231,8 @@ class MarginalLikelihood:
 
     def is_at_bound(self, log_precisions: Array) -> bool:
         """Return whether the noise of a target is as small as it may be, and the target no constant."""
-        met = (log_precisions >= self.upper)[self.groups.n_groups :]
-        return bool((met & self.targets_vary[: self.n_noise]).any())
+        met = (log_precisions >= self.upper)[self.groups.n_groups :][: len(self.targets_vary)]
+        return bool((met & self.targets_vary[: len(met)]).any() and not self.objective.network.loss.may_vanish)
 
     def _factored(self, objective: Objective, sums: KroneckerSum, prior: Array, noise: Array) -> KroneckerPosterior:
         moments, weight = self.objective.input_moments, objective.weight_sum

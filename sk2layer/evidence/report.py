@@ -21,7 +21,7 @@ class Evidence(NamedTuple):
 
     Attributes
     ----------
-    log_precisions : ndarray of shape (n_groups,) or (n_groups + n_outputs,)
+    log_precisions : ndarray of shape (n_groups + n_noise,)
         Of the priors, then of the noise if there is any.
     n_groups : int
     log_evidence : float
@@ -53,6 +53,11 @@ class Evidence(NamedTuple):
         return np.exp(self.log_precisions[: self.n_groups])
 
     @property
+    def noise(self) -> Array:
+        """The parameters of the noise, those of all outputs together, shape (n_noise,)."""
+        return np.exp(self.log_precisions[self.n_groups :])
+
+    @property
     def noise_variance(self) -> Array:
         """The variance of the noise of each output, shape (n_outputs,), or none where there is no noise."""
         return np.exp(-self.log_precisions[self.n_groups :])
@@ -64,11 +69,11 @@ def report(objective: Objective, theta: Array, log_precisions: Array, grouping: 
     n_samples, shape, groups = objective.sums.total_samples, objective.shape, likelihood.groups
     exact = lm_seconds(n_samples, shape) <= AFFORDABLE_LOOK
     look = likelihood.look(theta, log_precisions, exact=exact)
-    own = likelihood.has_noise  # of labels, it is another one that predicts
+    own = not objective.network.loss.of_labels  # of which it is another one that predicts
     posterior = leverages = look.posterior if own else likelihood.posterior(theta, log_precisions, exact=exact)
     if exact and n_samples * shape.n_outputs * shape.n_parameters**2 * OPERATION > AFFORDABLE_LEVERAGES:
         leverages = likelihood.posterior(theta, log_precisions, exact=False)
-    noise = np.exp(log_precisions[groups.n_groups :])
+    (_, noise), of_noise = likelihood.split(log_precisions), likelihood.objective_of(log_precisions)
     inputs = slice(0, groups.n_inputs)
     relevances = np.exp(0.5 * (likelihood.units - log_precisions)[inputs]) * likelihood.alive[inputs]
     return Evidence(
@@ -78,7 +83,7 @@ def report(objective: Objective, theta: Array, log_precisions: Array, grouping: 
         look.n_effective,
         posterior,
         relevances,
-        leave_one_out_density(objective, theta, leverages, noise),
+        leave_one_out_density(of_noise, theta, leverages, noise),
         likelihood.is_at_bound(log_precisions),
         likelihood.is_constant(look),
     )

@@ -141,8 +141,13 @@ def probability_slopes(members: Members, loss: Loss, *, return_std: bool) -> tup
     gradient = chained(loss, Z, slopes.transpose(0, 2, 1))
     if not return_std:
         return (gradient,)
+    return gradient, *link_deviations(members, loss)
+
+
+def link_deviations(members: Members, loss: Loss) -> tuple[Array]:
+    """Return the standard deviations of the slopes of predictions, shape (n, k, d)."""
     mean, square = np.mean([link_moments(moments, loss) for moments in members], axis=0)
-    return gradient, np.sqrt(np.maximum(square - mean**2, 0.0))
+    return (np.sqrt(np.maximum(square - mean**2, 0.0)),)
 
 
 def _moderated(moments: SlopeMoments, loss: Loss) -> tuple[Array, Array, Array]:

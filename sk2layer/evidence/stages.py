@@ -42,7 +42,7 @@ def make_stages(n_samples: int, network: Network, solver: Solver | None) -> list
     if solver is not None:
         n_steps = LM_STEPS if isinstance(solver, LevenbergMarquardt) else LBFGS_STEPS
         return [Stage(None, solver, n_steps, step <= AFFORDABLE_STEP)]
-    smooth = activation.is_smooth and loss.has_noise
+    smooth = activation.is_smooth and not loss.of_labels
     if smooth and step <= (SMALL_STEP_OF_FEW_ROWS if rows_per_parameter <= INTERPOLATED_ROWS else SMALL_STEP):
         return [Stage(None, LevenbergMarquardt(), LM_FIRST_STEPS, True)]
     first = LBFGS(n_corrections=20)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
 from ..classifier import TwoLayerClassifier
+from ..estimator.reach import is_multilabel, loss_of
 from ..regressor import TwoLayerRegressor
 from .c import write_c
 from .columns import columns_of, steps_of
@@ -189,7 +190,13 @@ def _predictions(build: Builder, x: str, model: Any, return_std: bool, include_n
     ends = [""] if k == 1 else [f"_{i}" for i in range(1, k + 1)]
     labels = [f"prediction{end}" for end in ends]
     if not return_std:
-        return (_mean(build, x, model),), tuple(labels)
+        raw = _mean(build, x, model)
+        if model.out_activation_ == "exp":
+            zero = build("o", "affine", raw, arrays=(np.zeros((k, 1)), np.zeros(1)))
+            raw = build("y", "exp", raw, zero)
+        return (raw,), tuple(labels)
+    if not loss_of(model).has_noise:
+        raise ValueError(f"return_std=True needs loss='squared_error'. Got loss={model.loss!r}.")
     check_variance(model)
     mean, blocks = standardized_mean(build, x, model, np.eye(k))
     noise = model.noise_variance_ if include_noise else np.zeros(k)
@@ -220,6 +227,6 @@ def _probabilities(build: Builder, x: str, model: Any, return_std: bool, plain: 
     if softmax:
         return (build("p", "share", build("t", "exp", raw, build("m", "top", raw))),), labels
     p = build("p", "sigmoid", raw)
-    if not model._multilabel:
+    if not is_multilabel(model):
         p = build("p", "affine", p, arrays=([[-1.0, 1.0]], [1.0, 0.0]))
     return (p,), labels

@@ -16,6 +16,8 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from .._typing import Array
+from ..estimator.by_evidence import posterior_of
+from ..estimator.reach import activation_of
 from ..evidence.uncertainty import FittedPosterior
 from ..rows.scaling import inverse_of
 from .program import Builder
@@ -26,7 +28,7 @@ MOST_TERMS = 50_000
 
 def members_of(model: Any) -> Sequence[FittedPosterior]:
     """Return the posteriors of the networks whose mean predicts; none after a fit with a given penalty."""
-    posterior = model._posterior
+    posterior = posterior_of(model)
     return () if posterior is None else getattr(posterior, "members", (posterior,))
 
 
@@ -52,7 +54,7 @@ def check_variance(model: Any) -> None:
 def plain_mean(build: Builder, x: str, model: Any) -> str:
     """Append the raw predictions, by weights in the units of the data."""
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
-    return build("f", "affine", _hidden(build, x, W1, b1, model._activation), arrays=(W2, b2))
+    return build("f", "affine", _hidden(build, x, W1, b1, activation_of(model)), arrays=(W2, b2))
 
 
 def standardized_mean(build: Builder, x: str, model: Any, mix: Array) -> tuple[str, list[tuple[str, str]]]:
@@ -67,7 +69,7 @@ def standardized_mean(build: Builder, x: str, model: Any, mix: Array) -> tuple[s
         x = build.scaled(x, scaling.x_mean, factor)
     blocks, matrices, bias = [], [], np.zeros(model.n_outputs_)
     for W1, b1, W2, b2 in (member.weights for member in members):
-        hidden = _hidden(build, x, np.where(factor[:, np.newaxis] > 0.0, W1, 0.0), b1, model._activation)
+        hidden = _hidden(build, x, np.where(factor[:, np.newaxis] > 0.0, W1, 0.0), b1, activation_of(model))
         blocks.append((x, hidden))
         matrices.append(W2 * scaling.y_spread @ mix / len(members))
         bias += (b2 * scaling.y_spread + scaling.y_mean) @ mix / len(members)
@@ -83,7 +85,7 @@ def deviations(build: Builder, blocks: Any, model: Any, mix: Array, constants: A
     """Append sqrt(constant + factor * variance) of the raw predictions times each column of `mix`."""
     members, spread = members_of(model), members_of(model)[0].scaling.y_spread
     share = np.sqrt(factor / len(members))
-    slopes = [build("g", f"{model._activation}_slope", hidden) for _, hidden in blocks]
+    slopes = [build("g", f"{activation_of(model)}_slope", hidden) for _, hidden in blocks]
     outer = [build("w", "outer", x, slope) for (x, _), slope in zip(blocks, slopes, strict=True)]
     totals = []
     for e, constant in zip((spread[:, np.newaxis] * mix).T, constants, strict=True):

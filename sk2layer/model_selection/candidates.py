@@ -83,13 +83,14 @@ def fit_candidate(
     seconds, network = time.perf_counter() - began, network_of(model)
     if was_interrupted(network):
         raise KeyboardInterrupt
-    kept = leave_one_out(network, rows_for_network(model, X), y, weight_in(fit_params)) if densities else None
+    passed = weight_in(fit_params), weight_in(fit_params, "y_std")
+    kept = leave_one_out(network, rows_for_network(model, X), y, *passed) if densities else None
     return Fit(model, seconds, None, kept)
 
 
-def weight_in(fit_params: dict[str, Any]) -> Any:
-    """Return the sample weights among what is passed to `fit`, also those for a step of a Pipeline."""
-    return next((value for name, value in fit_params.items() if name.split("__")[-1] == "sample_weight"), None)
+def weight_in(fit_params: dict[str, Any], what: str = "sample_weight") -> Any:
+    """Return the sample weights, or something else, among what is passed to `fit`, also for a step of a Pipeline."""
+    return next((value for name, value in fit_params.items() if name.split("__")[-1] == what), None)
 
 
 def report_failures(fits: Sequence[Fit], candidates: Sequence[dict[str, Any]]) -> None:

@@ -8,12 +8,14 @@ from scipy.special import logsumexp
 from .._typing import Array
 from ..estimator.by_evidence import posterior_of
 from ..estimator.data import place_of
+from ..estimator.reach import noise_of
 from ..evidence.leave_one_out import densities
 from ..model.activations import ACTIVATIONS
+from ..rows.scaling import inverse_of
 from ..rows.sources import Table
 
 
-def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array]:
+def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any, y_std: Any = None) -> tuple[Array, Array]:
     """Return the log density of each sample of the training data, predicted from all others, and its weight.
 
     Parameters
@@ -26,6 +28,8 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Arr
         The targets.
     sample_weight : array-like of shape (n_samples,) or None
         The weights that were passed to `fit`.
+    y_std : array-like of the shape of y or None
+        The known standard deviations that were.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Arr
         Samples of weight 0 are left out. The log density is NaN where a sample alone determines its own prediction.
         Of an average of starts it is that of their mixture.
     """
-    targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True)
+    targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True, y_std=y_std)
     posterior = posterior_of(network)
     members = getattr(posterior, "members", (posterior,))
     each = [_log_densities(network, member, targets.loss, table) for member in members]
@@ -44,9 +48,11 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Arr
 def _log_densities(network: Any, member: Any, loss: Any, table: Table) -> Array:
     """Return the log density of each sample under the posterior of one network, in the units of y."""
     scaling, spread, noise = member.scaling, member.scaling.y_spread, np.empty(0)
-    if loss.has_noise:
+    if loss.parameters:
+        loss = loss.at(loss.in_units(noise_of(network), inverse_of(spread)))
+    elif loss.has_noise:
         noise = np.divide(spread**2, network.noise_variance_, out=np.ones_like(spread), where=spread > 0.0)
     rows, activation = table.standardized(scaling, np.float64), ACTIVATIONS[member.activation]
     blocks = densities(rows.X, rows.Y, member.weights, activation, loss, member.posterior, noise)
-    volume = float(np.log(spread[spread > 0.0]).sum()) if loss.has_noise else 0.0
+    volume = float(np.log(spread[spread > 0.0]).sum()) if loss.in_units_of_y else 0.0
     return np.concatenate([block for _, block in blocks]) - volume

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from .._typing import Array
 from ..estimator.by_evidence import posterior_of
-from ..estimator.reach import ask, is_multilabel, network_of
+from ..estimator.reach import ask, is_multilabel, loss_of, network_of
 from ..evidence.mixture import mixture_moments
 from ..evidence.uncertainty import check_confidence_level, interval
 
@@ -41,8 +41,18 @@ class Mixture(NamedTuple):
         return mean, np.sqrt(variance)
 
     def predict_interval(self, X: Any, confidence_level: float, include_noise: bool) -> Array:
-        """Return intervals as a regressor does, with the fewest degrees of freedom of a model."""
+        """Return intervals as a regressor does, with the fewest degrees of freedom of a model.
+
+        Raises
+        ------
+        ValueError
+            If `confidence_level` is not in (0, 1), or where the noise of a model is not Gaussian.
+        """
         check_confidence_level(confidence_level)
+        for model in self.models:
+            if not loss_of(network_of(model)).has_noise:
+                name = network_of(model).loss
+                raise ValueError(f"Intervals of a mixture need loss='squared_error' in all of it. Got {name!r}.")
         mean, std = self.predict(X, return_std=True, include_noise=include_noise)
         known_by = min(posterior_of(network_of(model)).degrees_of_freedom for model in self.models)
         return interval(mean, std, known_by, confidence_level)

@@ -80,7 +80,7 @@ def terms_of(block: Block, network: Network, theta: Array) -> Terms:
     slopes = activation.slopes(hidden[:-1])
     Z2 = hidden[:-1].T @ W2 + b2
     bends = activation.second_derivative(hidden[:-1], slopes)
-    factor = loss.curvature_factor(Z2) * np.sqrt(share)[..., np.newaxis]
+    factor = loss.curvature_factor(block.Y, Z2) * np.sqrt(share)[..., np.newaxis]
     factor = np.ascontiguousarray(factor.transpose(1, 2, 0), dtype=block.work.dtype)
     delta = loss.delta(block.Y, Z2)
     delta *= share

@@ -78,7 +78,7 @@ class InputMoments:
 
     def add(self, block: Block) -> None:
         """Add a block of rows."""
-        X1, Y, start = block.X1, block.Y, cast(slice, block.rows).start
+        X1, Y, start = block.X1, block.Y[:, : self.targets.shape[1]], cast(slice, block.rows).start
         share = np.broadcast_to(block.share, (len(Y), 1))
         self.n_rows += len(Y)
         if self.sketched:
@@ -166,13 +166,13 @@ class KroneckerSum:
             self.values += (a * share).T @ a * len(self.outputs)
             self.losses += 0.5 * (share * np.square(Z2 - Y)).sum(axis=0)
             return
-        factor = loss.curvature_factor(Z2) * np.sqrt(share)[..., np.newaxis]
+        factor = loss.curvature_factor(Y, Z2) * np.sqrt(share)[..., np.newaxis]
         for m in range(Z2.shape[1]):
             r = slopes * (factor[:, :, m] @ W2.T)
             self.hidden[0] += r.T @ r
         self.outputs += np.einsum("nom,npm->op", factor, factor)
         self.values += (a * np.einsum("nom,nom->n", factor, factor)[:, np.newaxis]).T @ a
-        self.losses += float(np.sum(share[:, 0] * loss.losses(Y, Z2)))
+        self.losses += float(np.sum(share[:, 0] * loss.negative_log_likelihoods(Y, Z2)))
 
     def merge(self, other: "KroneckerSum") -> "KroneckerSum":
         """Add the sums over other rows."""

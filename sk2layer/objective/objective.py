@@ -54,6 +54,11 @@ def gradient_sum(block: Block, network: Network, theta: Array, scale: float) -> 
     return Totals([total, gradient])
 
 
+def target_sum(block: Block) -> Totals:
+    """Return the sum of the targets of a block of rows, times their shares of the weight."""
+    return Totals([(block.share * block.Y).sum(axis=0)])
+
+
 class Objective:
     """The objective of a two-layer network on given data.
 
@@ -211,6 +216,10 @@ class Objective:
         """Return the sums that the Kronecker-factored form of the Gauss-Newton matrix is made of."""
         theta = theta.astype(self.dtype, copy=False)
         return self._sum(partial(kronecker_sum, network=self.network, theta=theta))
+
+    def target_means(self) -> Array:
+        """Return the means of the targets, shape (n_outputs,)."""
+        return self._sum(target_sum)[0]
 
     @property
     def input_moments(self) -> InputMoments:

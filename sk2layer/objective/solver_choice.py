@@ -17,7 +17,7 @@ CORRECTION = 1e-7  # a parameter, in products with the pairs of L-BFGS
 CUBE = 2.5e-11  # parameters^3: a factorisation, or one and a half
 UPDATE = 1e-8  # a parameter, in a step of Adam
 
-ITERATIONS = {"identity": 7.0, "sigmoid": 2.7, "softmax": 2.7}
+ITERATIONS = {"identity": 7.0, "sigmoid": 2.7, "softmax": 2.7, "exp": 7.5}
 """Iterations of L-BFGS for one of Levenberg-Marquardt, by the output activation, until the objective is within 2 % of
 where the latter ends by itself: medians over sizes, alpha = 0.1 and 1, and three starts."""
 

@@ -54,8 +54,14 @@ class Scaling(NamedTuple):
         return KeptRows(rows) if X.nbytes <= COPY_BYTES else rows
 
     def targets(self, Y: Any, dtype: Any) -> Any:
-        """Return Y standardised, as an array or as something that standardises the rows that are asked of it."""
-        rows = TargetRows(Y, self.y_mean, inverse_of(self.y_spread), dtype)
+        """Return Y standardised, as an array or as something that standardises the rows that are asked of it.
+
+        Of twice as many columns as there are outputs, the second half are variances of the first.
+        """
+        mean, inverse = self.y_mean, inverse_of(self.y_spread)
+        if Y.shape[1] > len(mean):
+            mean, inverse = np.append(mean, np.zeros_like(mean)), np.append(inverse, inverse**2)
+        rows = TargetRows(Y, mean, inverse, dtype)
         return rows[:] if Y.nbytes <= COPY_BYTES else rows
 
     def fold_out(self, weights: Weights) -> Weights:
@@ -105,7 +111,10 @@ class RunningScaling(NamedTuple):
         """
         x_mean, x_spread = _mean_and_spread(cast(Moments, self.x), "X", dtype)
         _, _, *identity = Scaling.identity(len(x_mean), n_outputs)
-        return Scaling(x_mean, x_spread, *(identity if self.y is None else _mean_and_spread(self.y, "y", dtype)))
+        if self.y is None:
+            return Scaling(x_mean, x_spread, *identity)
+        y = self.y._replace(mean=self.y.mean[:n_outputs], variance=self.y.variance[:n_outputs])
+        return Scaling(x_mean, x_spread, *_mean_and_spread(y, "y", dtype))
 
 
 def _merged(seen: Moments | None, new: Moments | None) -> Moments | None:

@@ -77,6 +77,18 @@ def test_every_iteration_is_that_of_the_local_fit(client, Estimator, target, sol
     np.testing.assert_allclose(there.predict(X[:100]), here.predict(X[:100]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@pytest.mark.parametrize("alpha", [0.1, "auto"])
+def test_every_loss_is_that_of_the_local_fit(client, loss, alpha):
+    """Also where it begins, at the mean of all targets, and what it predicts."""
+    model = TwoLayerRegressor(2, loss=loss, alpha=alpha, solver="lm", max_iter=3, tol=0.0, random_state=0)
+    here, there = fit_both(model, np.round(np.abs(y)) + (loss == "gamma"), weight)
+    np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-8)
+    if alpha == "auto":
+        lazy = there.predict_interval(chunked(X[:100], 50))
+        np.testing.assert_allclose(lazy.compute(), here.predict_interval(X[:100]), rtol=1e-4, atol=1.0)
+
+
 def test_totals_of_totals_are_those_of_the_local_fit(client):
     model = TwoLayerRegressor(3, solver="lm", alpha=0.1, max_iter=3, tol=0.0, random_state=0)
     rows, target = chunked(X, 300), chunked(y, 300)

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from sk2layer.evidence.bounds import BoundedBinaryLogLoss, BoundedMultinomialLogLoss, bounded
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Poisson
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss, ScaledSquaredError
 
 PRECISION = np.array([2.0, 0.5, 3.0])
 BOUNDED = [ScaledSquaredError(PRECISION), BoundedBinaryLogLoss(), BoundedMultinomialLogLoss()]
+BOUNDED += [StudentT(np.stack([PRECISION, [1.0, 3.0, 50.0]]))]
 every_loss = pytest.mark.parametrize("loss", BOUNDED, ids=lambda loss: type(loss).__name__)
 
 
-def curvature(loss, Z):
-    C = loss.curvature_factor(Z)
+def curvature(loss, Z, Y=None):
+    C = loss.curvature_factor(np.zeros_like(Z) if Y is None else Y, Z)
     return np.einsum("nkm,nlm->nkl", C, C)
 
 
@@ -24,7 +27,7 @@ def test_the_quadratic_lies_above_the_loss(loss, spread):
     M, Z = 3.0 * M, 3.0 * M + spread * Z
     losses, delta = loss.losses_and_delta(Y, M.copy())
     step = Z - M
-    quadratic = losses + (delta * step).sum(axis=1) + 0.5 * np.einsum("nk,nkl,nl->n", step, curvature(loss, M), step)
+    quadratic = losses + (delta * step).sum(axis=1) + 0.5 * np.einsum("nk,nkl,nl->n", step, curvature(loss, M, Y), step)
     assert (loss.losses(Y, Z) <= quadratic + 1e-12 * (1.0 + np.abs(quadratic))).all()
 
 
@@ -39,7 +42,7 @@ def test_two_classes_of_a_softmax_are_a_sigmoid():
 def test_extreme_raw_predictions_have_finite_bounds():
     Z = np.array([[0.0, 0.0, 0.0], [800.0, -800.0, 0.0], [1e10, 1e10, -1e10]])
     for loss in BOUNDED:
-        assert np.isfinite(loss.curvature_factor(Z)).all()
+        assert np.isfinite(loss.curvature_factor(np.zeros_like(Z), Z)).all()
 
 
 def test_the_bound_vanishes_slowly():
@@ -62,6 +65,6 @@ def test_each_loss_has_its_bound(loss, expected):
     assert type(bounded(loss)) is expected
 
 
-def test_a_squared_error_is_its_own_bound():
-    for loss in (HalfSquaredError(), ScaledSquaredError(PRECISION)):
+def test_losses_of_numbers_have_the_curvature_that_they_have():
+    for loss in (HalfSquaredError(), ScaledSquaredError(PRECISION), Poisson()):
         assert bounded(loss) is loss

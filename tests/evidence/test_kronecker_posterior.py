@@ -40,7 +40,8 @@ def by_hand(objective, theta, noise):
     if len(noise):
         L = np.broadcast_to(np.diag(noise), (len(Z1), len(noise), len(noise)))
     else:
-        C = network.loss.curvature_factor(predict_raw(X, objective.shape.unpack(theta), network.activation))
+        Z = predict_raw(X, objective.shape.unpack(theta), network.activation)
+        C = network.loss.curvature_factor(objective.sums.Y, Z)
         L = C @ C.transpose(0, 2, 1)
     R = slopes[:, :, np.newaxis] * W2  # (n, h, k)
     hidden = np.einsum("n,nao,nop,nbp->ab", share, R, L, R)
@@ -226,11 +227,13 @@ def test_merged_sums_are_those_of_the_whole(loss, k):
 
 @every_loss
 def test_losses_are_those_of_the_objective(loss, k):
-    """Half the squared errors of each output, or the log loss."""
+    """Half the squared errors of each output, or the log loss; of likelihoods with what does not depend on theta."""
     objective, theta = make_objective(loss, k)
-    losses = objective.kronecker_sum(theta).losses
+    losses, (Y, weight) = objective.kronecker_sum(theta).losses, (objective.sums.Y, objective.sums.weight)
     assert losses.shape == (k if loss is HalfSquaredError else 1,)
-    assert losses.sum() == pytest.approx(objective.value(theta), rel=1e-12)
+    Z = predict_raw(objective.sums.X[:], objective.shape.unpack(theta), objective.network.activation)
+    rest = objective.network.loss.negative_log_likelihoods(Y, Z) - objective.network.loss.losses(Y, Z)
+    assert losses.sum() == pytest.approx(objective.value(theta) + weight @ rest / weight.sum(), rel=1e-12)
 
 
 def test_blocks_that_all_start_at_the_first_row_do_not_add_up_in_step():

@@ -30,7 +30,8 @@ def make_likelihood(loss, k, **options):
 
 def density(likelihood, theta, log_precisions, *, exact=True):
     posterior = likelihood.posterior(theta, log_precisions, exact=exact)
-    return leave_one_out_density(likelihood.objective, theta, posterior, likelihood.split(log_precisions)[1])
+    objective, noise = likelihood.objective_of(log_precisions), likelihood.split(log_precisions)[1]
+    return leave_one_out_density(objective, theta, posterior, noise)
 
 
 def linearised(likelihood, theta, noise):
@@ -39,7 +40,7 @@ def linearised(likelihood, theta, noise):
     Z, J = raw_prediction(objective, theta), networks.jacobian(objective, theta)
     if len(noise):
         return Z, J, np.broadcast_to(np.diag(noise), (N, len(noise), len(noise)))
-    C = bounded(objective.network.loss).curvature_factor(Z)
+    C = bounded(objective.network.loss).curvature_factor(objective.sums.Y, Z)
     return Z, J, C @ C.transpose(0, 2, 1)
 
 

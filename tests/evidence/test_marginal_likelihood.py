@@ -37,13 +37,14 @@ def raw(likelihood, theta):
     return raw_prediction(likelihood.objective, theta)
 
 
-def curvature(likelihood, theta, noise):
+def curvature(likelihood, theta, log_precisions):
     """The data's part of A, from its definition."""
     objective, J = likelihood.objective, jacobian(likelihood.objective, theta)
+    noise = likelihood.split(log_precisions)[1]
     if len(noise):
         L = np.broadcast_to(np.diag(noise), (len(J), len(noise), len(noise)))
     else:
-        C = objective.network.loss.curvature_factor(raw(likelihood, theta))
+        C = likelihood.loss_at(log_precisions).curvature_factor(objective.sums.Y, raw(likelihood, theta))
         L = C @ C.transpose(0, 2, 1)
     return np.einsum("n,noi,nop,npj->ij", objective.sums.weight, J, L, J)
 
@@ -90,13 +91,13 @@ def test_evidence_and_counts_are_those_of_the_formula(loss, k):
     likelihood, theta = make_likelihood(loss, k, weight=weight)
     log_precisions = some_precisions(likelihood)
     prior, noise = likelihood.split(log_precisions)
-    H = curvature(likelihood, theta, noise)
+    H = curvature(likelihood, theta, log_precisions)
     A = H + np.diag(prior)
     Y, Z = likelihood.objective.sums.Y, raw(likelihood, theta)
     if len(noise):
         log_p = weight @ (0.5 * np.log(noise / (2.0 * np.pi)) - 0.5 * noise * (Y - Z) ** 2).sum(axis=1)
     else:
-        log_p = -weight @ likelihood.objective.network.loss.losses(Y, Z)
+        log_p = -weight @ likelihood.loss_at(log_precisions).negative_log_likelihoods(Y, Z)
     expected = log_p - 0.5 * prior @ theta**2 + 0.5 * np.log(prior).sum() - 0.5 * np.linalg.slogdet(A)[1]
     look = likelihood.look(theta, log_precisions, exact=True)
     assert look.log_evidence == pytest.approx(expected, abs=1e-6)
@@ -112,7 +113,7 @@ def test_better_precisions_are_mackays(loss, k, grouping):
     likelihood, theta = make_likelihood(loss, k, weight=weight, grouping=grouping)
     log_precisions = some_precisions(likelihood)
     prior, noise = likelihood.split(log_precisions)
-    H = curvature(likelihood, theta, noise)
+    H = curvature(likelihood, theta, log_precisions)
     determined = np.linalg.solve(H + np.diag(prior), H).diagonal()
     look = likelihood.look(theta, log_precisions, exact=True)
     W1, b1, W2, _ = likelihood.objective.shape.unpack(determined)

@@ -13,6 +13,7 @@ from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import slopes
 from sk2layer.evidence.kronecker_posterior import KroneckerPosterior
 from sk2layer.evidence.marginal_likelihood import MarginalLikelihood
+from sk2layer.inspection import average_slopes
 from sk2layer.rows import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has not converged:sklearn.exceptions.ConvergenceWarning")  # of relu
@@ -130,6 +131,39 @@ def test_deviations_are_those_of_draws_from_the_posterior(name, several, monkeyp
     ratio = std.reshape(drawn.shape[1:]) / drawn.std(axis=0)
     assert np.abs(np.median(ratio) - 1.0) < 0.02
     assert np.mean(np.abs(ratio - 1.0) < 0.05) > (0.9 if Estimator is TwoLayerClassifier else 0.999)
+
+
+@pytest.mark.parametrize("loss", ["student_t", "poisson", "gamma"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_slopes_of_other_likelihoods(loss, k):
+    """They are the derivatives of what is predicted, and vary as e^z s does for draws of z and s."""
+    X, y = regression(k=k)
+    if loss != "student_t":
+        y = np.random.default_rng(0).poisson(np.exp(y / 200.0)) + float(loss == "gamma")
+    model = TwoLayerRegressor(4, loss=loss, random_state=0).fit(X, y)
+    gradient, std = model.predict_gradient(X[:30], return_std=True)
+    assert gradient.shape == std.shape == (30, *[k] * (k > 1), 3)
+    assert_close(gradient, differences(model.predict, X[:30]))
+    (moments,) = model._posterior.slope_moments(X[:3])
+    draws = np.random.default_rng(1).normal(size=(200_000, 2))
+    for row, output, f in [(0, 0, 0), (1, k - 1, 1), (2, 0, 2)]:
+        value, cross, own = (
+            moments.covariance.value[row],
+            moments.covariance.cross[row, f],
+            moments.covariance.own[row, f],
+        )
+        covariance = np.array([[value, cross], [cross, own]])[:, :, output, output]
+        z, s = np.linalg.cholesky(covariance) @ draws.T
+        z, s = z + moments.Z[row, output], s + moments.slopes[row, f, output]
+        expected = (s if loss == "student_t" else np.exp(z) * s).std()
+        np.testing.assert_allclose(std.reshape(30, k, 3)[row, output, f], expected, rtol=0.02)
+
+
+def test_inspection_says_of_which_losses_it_knows_nothing():
+    X, y = regression()
+    model = TwoLayerRegressor(2, loss="gamma", random_state=0).fit(X, np.exp(y / 200.0))
+    with pytest.raises(ValueError, match="needs a regressor with loss 'squared_error'"):
+        average_slopes(model, X)
 
 
 @pytest.mark.parametrize("k", [2, 3])

@@ -39,6 +39,7 @@ TARGETS = {
     "one": wave,
     "matrix": wave[:, np.newaxis],
     "columns": np.column_stack([wave, -0.01 * X[:, 1]]),
+    "rates": np.column_stack([np.exp(wave / 10.0), 1.0 + np.abs(X[:, 0])]),
     "two": np.where(rough > np.median(wave), "yes", "no"),
     "several": np.digitize(rough, np.quantile(wave, [0.3, 0.7])),
     "labels": np.column_stack(
@@ -62,6 +63,7 @@ CASES = {
     **{f"{name} by a number": ("one", (("activation", name), *NUMBER), "", ()) for name in ACTIVATIONS},
     **{f"{name} with deviations": ("one", (("activation", name),), "", STD) for name in ACTIVATIONS},
     "matrix": ("matrix", NUMBER, "", ()),
+    "rates": ("rates", (("loss", "gamma"),), "", ()),
     "one hidden unit": ("one", (("hidden_units", 1),), "", STD),
     "columns with deviations": ("columns", (("alpha", "ard"),), "", STD),
     "deviations without noise": ("columns", (), "", (*STD, ("include_noise", False))),
@@ -85,7 +87,7 @@ NAMES = ["length (cm)", "class", 'x"; DROP TABLE data; --', "x_1"]
 def fitted(case, dtype=np.float64):
     """Return an estimator and the rows to predict; fitted once, since nothing here changes it."""
     target, settings, before, _ = CASES[case]
-    Estimator = TwoLayerRegressor if target in ("one", "matrix", "columns") else TwoLayerClassifier
+    Estimator = TwoLayerRegressor if target in ("one", "matrix", "columns", "rates") else TwoLayerClassifier
     model = Estimator(3, random_state=0).set_params(**dict(settings))
     rows = (gaps if "gaps" in before or "gaps" in case else X).astype(dtype)
     model = make_pipeline(*BEFORE[before], model) if before else model
@@ -471,6 +473,8 @@ def test_what_cannot_be_exported_is_said(estimator, arguments, error, message):
 
 
 def test_a_classifier_has_no_deviations():
+    with pytest.raises(ValueError, match="return_std=True needs loss='squared_error'"):
+        to_code(fitted("rates")[0], "c", return_std=True)
     with pytest.raises(ValueError, match="return_std=True needs a regressor"):
         to_code(fitted("two")[0], "python", return_std=True)
 

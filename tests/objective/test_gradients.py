@@ -5,9 +5,11 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from scipy.special import log_expit, log_softmax
+from scipy.special import log_expit, log_softmax, xlogy
 
 from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.model.network import Network, Shape, Weights, initial_weights, pack
 from sk2layer.objective.objective import Objective
@@ -17,6 +19,9 @@ from sk2layer.rows.sources import Table
 
 N_SAMPLES, N_FEATURES, N_HIDDEN = 11, 4, 3
 
+SHAPES = np.array([[2.0, 0.5]])  # of gamma distributions
+PRECISIONS = np.array([[3.0, 0.5], [3.0, 3.0]])  # and degrees of freedom, of t distributions
+
 # name: loss, number of outputs, sample losses written out plainly from targets and raw predictions
 LOSSES = {
     "squared, 1 output": (HalfSquaredError(), 1, lambda Y, Z: 0.5 * ((Z - Y) ** 2).sum(1)),
@@ -24,6 +29,9 @@ LOSSES = {
     "binary": (BinaryLogLoss(), 1, lambda Y, Z: -(Y * log_expit(Z) + (1 - Y) * log_expit(-Z)).sum(1)),
     "multilabel": (BinaryLogLoss(), 3, lambda Y, Z: -(Y * log_expit(Z) + (1 - Y) * log_expit(-Z)).sum(1)),
     "multinomial": (MultinomialLogLoss(), 3, lambda Y, Z: -(Y * log_softmax(Z, axis=1)).sum(1)),
+    "poisson": (Poisson(), 2, lambda Y, Z: (np.exp(Z) - Y * Z + xlogy(Y, Y) - Y).sum(1)),
+    "student_t": (StudentT(PRECISIONS), 2, lambda Y, Z: (2.0 * np.log(1.0 + [3.0, 0.5] * (Z - Y) ** 2 / 3.0)).sum(1)),
+    "gamma": (Gamma(SHAPES), 2, lambda Y, Z: (SHAPES * (Y / np.exp(Z) + Z - np.log(Y) - 1.0)).sum(1)),
 }
 HIDDEN = {
     "sigmoid": lambda Z: 1.0 / (1.0 + np.exp(-Z)),
@@ -68,10 +76,12 @@ class Case:
 
     def _targets(self, rng):
         k = self.shape.n_outputs
-        if isinstance(self.loss, HalfSquaredError):
+        if self.loss.in_units_of_y:
             return rng.normal(size=(N_SAMPLES, k))
         if isinstance(self.loss, BinaryLogLoss):
             return rng.integers(2, size=(N_SAMPLES, k)).astype(float)
+        if self.loss.out_activation == "exp":
+            return rng.poisson(2.0, size=(N_SAMPLES, k)) + (0.5 if isinstance(self.loss, Gamma) else 0.0)
         return np.eye(k)[rng.integers(k, size=N_SAMPLES)]
 
     def plain_value(self, theta):
@@ -128,13 +138,37 @@ def test_float32_computes_in_float32_and_agrees_with_float64(loss, activation):
     assert relative_error(gradient_32, gradient) < 1e-5
 
 
-@every_loss
+@pytest.mark.parametrize("loss", [name for name in LOSSES if LOSSES[name][0].out_activation != "exp"])
 @pytest.mark.parametrize("activation", HIDDEN)
 def test_the_saturated_network_is_finite_without_a_warning(loss, activation):
     case = Case(loss, activation)
     value, gradient = case.objective.value_and_gradient(1e4 * case.theta)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_mean_beyond_all_numbers_has_no_finite_loss_and_no_warning(loss, sign):
+    """A solver refuses such a step: it must be infinity, and not nothing that compares."""
+    case, theta = Case(loss), np.zeros(Case(loss).shape.n_parameters)
+    case.shape.unpack(theta).b2[:] = sign * 1e4
+    value, gradient = case.objective.value_and_gradient(theta)
+    assert value == case.objective.value(theta)
+    assert value == np.inf or (loss, sign) in [("poisson", -1.0), ("gamma", 1.0)]
+    assert value > 1e3
+    assert not np.isnan(gradient).any()
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma()])
+def test_deviances_keep_their_digits(loss):
+    """Of targets near their means, also large or in float32, where differences of the terms have none left."""
+    for dtype, y in [(np.float64, 1e9), (np.float32, 1e4)]:
+        t = np.array([[-1e-3], [0.0], [1e-3]], dtype=dtype)
+        Y = np.full_like(t, y)
+        expected = 0.5 * t[:, 0] ** 2 * (y if isinstance(loss, Poisson) else 1.0)
+        losses = loss.losses(Y, (t + np.log(y)).astype(dtype))
+        np.testing.assert_allclose(losses, expected, rtol=1e-2, atol=expected.max() * 1e-2)
 
 
 @pytest.mark.parametrize("loss", [BinaryLogLoss(), MultinomialLogLoss()])

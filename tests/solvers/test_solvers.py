@@ -13,6 +13,8 @@ from sklearn.base import clone
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk2layer.model.network import Shape, initial_weights
 from sk2layer.rows.scaling import RunningScaling
@@ -371,6 +373,7 @@ def test_lbfgs_starts_again_by_steepest_descent_where_its_pairs_mislead():
 
 N_SAMPLES, N_FEATURES, N_HIDDEN, N_OUTPUTS = 40, 3, 4, 2
 LOSSES = {"squared": HalfSquaredError(), "binary": BinaryLogLoss(), "multinomial": MultinomialLogLoss()}
+LOSSES |= {"poisson": Poisson(), "gamma": Gamma(), "student_t": StudentT()}
 ITERATIONS = {"gd": 800, "sgd": 800, "adam": 300}
 
 
@@ -381,7 +384,8 @@ def network(loss, *, activation="sigmoid", weighted=False, sparse=False, dtype=n
     X[rng.random(X.shape) < 0.3] = 0.0
     signal = np.column_stack([X[:, 0] - X[:, 1], np.sin(2.0 * X[:, 1])])
     of_classes = np.eye(N_OUTPUTS)[(signal[:, 0] > signal[:, 1]).astype(int)]
-    Y = {"squared": signal, "binary": (signal > 0.0).astype(float), "multinomial": of_classes}[loss]
+    Y = {"squared": signal, "binary": (signal > 0.0).astype(float), "multinomial": of_classes}
+    Y = (Y | {"student_t": signal, "poisson": np.round(np.exp(0.5 * signal)), "gamma": np.exp(0.5 * signal)})[loss]
     weight = rng.uniform(0.5, 2.0, N_SAMPLES) if weighted else None
     scaling = RunningScaling().update(X, None, weight).scaling(N_OUTPUTS)
     X = scaling.rows((csr_array(X) if sparse else X).astype(dtype))

@@ -1,0 +1,76 @@
+"""Are densities and quantiles those of the likelihood averaged over the raw prediction?"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from sk2layer.evidence.new_targets import log_density, quantile
+from sk2layer.model.likelihoods import StudentT
+from sk2layer.model.log_link import Gamma, Poisson
+
+LIKELIHOODS = {"poisson": Poisson(), "gamma": Gamma(np.array([[3.0]]))}
+LIKELIHOODS["student_t"] = StudentT(np.array([[2.0], [3.0]]))
+every_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS.values(), ids=LIKELIHOODS)
+
+
+def averaged(function, z, v):
+    weigh = stats.norm(z, np.sqrt(v)).pdf
+    return quad(
+        lambda t: weigh(t) * function(np.array([[t]])).item(), z - 9 * np.sqrt(v), z + 9 * np.sqrt(v), limit=500
+    )[0]
+
+
+@every_likelihood
+@pytest.mark.parametrize("v", [1e-4, 0.1, 1.0])
+def test_the_density_is_the_average(likelihood, v):
+    for z, y in [(0.0, 1.0), (2.0, 5.0), (1.0, 12.0), (6.0, 500.0)]:
+        Y = np.array([[y]])
+        expected = averaged(lambda t, Y=Y: np.exp(likelihood.log_densities(Y, t)), z, v)
+        found = log_density(likelihood, Y, np.array([[z]]), np.array([[[v]]]))
+        assert found[0] == pytest.approx(np.log(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("v", [0.0, 0.2])
+@pytest.mark.parametrize("q", [0.025, 0.5, 0.975, 1e-6])
+@pytest.mark.parametrize("name", ["gamma", "student_t"])
+def test_a_continuous_quantile_has_that_probability_below(v, q, name):
+    likelihood, Z = LIKELIHOODS[name], np.array([[0.0], [1.0], [8.0]])
+    found = quantile(likelihood, Z, np.full_like(Z, v), q)
+    for z, y in zip(Z.ravel(), found.ravel(), strict=True):
+        Y = np.array([[y]])
+        below = averaged(lambda t, Y=Y: likelihood.cdf(Y, t), z, v) if v else likelihood.cdf(Y, np.array([[z]])).item()
+        assert below == pytest.approx(q, rel=1e-4)
+
+
+@pytest.mark.parametrize("v", [0.0, 0.2])
+@pytest.mark.parametrize("q", [0.025, 0.5, 0.975, 0.999999])
+def test_a_quantile_of_counts_is_the_least_that_suffices(v, q):
+    likelihood, Z = LIKELIHOODS["poisson"], np.array([[-3.0], [0.0], [1.0], [6.0]])
+    found = quantile(likelihood, Z, np.full_like(Z, v), q)
+    assert (found == np.floor(found)).all()
+    assert (found >= 0.0).all()
+    if v == 0.0:
+        np.testing.assert_array_equal(found, stats.poisson(np.exp(Z)).ppf(q))
+        return
+    for z, y in zip(Z.ravel(), found.ravel(), strict=True):
+        at, before = (averaged(partial(likelihood.cdf, np.array([[n]])), z, v) for n in (y, y - 1.0))
+        assert at >= q - 1e-3
+        assert before < q + 1e-3 or y == 0.0
+
+
+@every_likelihood
+def test_it_does_not_depend_on_the_rows_that_come_along(likelihood, monkeypatch):
+    Z = np.linspace(-2.0, 5.0, 20)[:, np.newaxis]
+    together = quantile(likelihood, Z, np.full_like(Z, 0.1), 0.9)
+    monkeypatch.setattr("sk2layer.evidence.new_targets.ROWS", 3)
+    np.testing.assert_allclose(quantile(likelihood, Z, np.full_like(Z, 0.1), 0.9), together, rtol=1e-6, atol=1e-6)
+
+
+@every_likelihood
+def test_a_raw_prediction_that_is_hardly_known_has_finite_quantiles(likelihood):
+    Z, wide = np.array([[0.0], [50.0]]), np.full((2, 1), 1e4)
+    for q in (0.025, 0.975):
+        assert np.isfinite(quantile(likelihood, Z, wide, q)).all()
