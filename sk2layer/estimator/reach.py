@@ -50,8 +50,8 @@ def is_multilabel(network: Any) -> bool:
     return getattr(network._remembered_targets(), "multilabel", False)
 
 
-def loss_of(network: Any) -> Loss:
-    """Return the loss that it was fitted with, which has the link of its predictions."""
+def loss_of_labels(network: Any) -> Loss:
+    """Return the loss that a classifier of ours was fitted with, which has the link of its probabilities."""
     loss: Loss = network._remembered_targets().loss
     return loss
 

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._typing import Array
 from ..estimator.by_evidence import known_posterior_of
 from ..estimator.origin import steps_of
-from ..estimator.reach import is_ours, loss_of
+from ..estimator.reach import is_ours, loss_of_labels
 from ..model.losses import Loss
 
 
@@ -42,7 +42,7 @@ def link_of(network: Any, of: str = "predict_proba") -> tuple[Loss | None, dict[
         return None, {}
     if of not in ("predict_proba", "decision_function"):
         raise ValueError(f"of must be 'predict_proba' or 'decision_function'. Got {of!r}.")
-    return loss_of(network), {"of": of}
+    return loss_of_labels(network), {"of": of}
 
 
 def columns_of(estimator: Any, X: Any) -> list[str]:
