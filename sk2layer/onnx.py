@@ -26,9 +26,6 @@ from .rows.scaling import inverse_of
 
 # Longer than 300 lines: the helpers of the two converters are of use to nobody else.
 
-ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity"}
-"""The operators of ONNX that compute the hidden activations."""
-
 __all__ = ["register"]
 
 CLASSIFIER_OPTIONS = {
@@ -148,6 +145,14 @@ class Graph:
 
 # ------------------------------------------------------------------------------------------------------- the network
 
+ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+    "sigmoid": lambda graph, Z1: graph("Sigmoid", Z1),
+    "tanh": lambda graph, Z1: graph("Tanh", Z1),
+    "relu": lambda graph, Z1: graph("Relu", Z1),
+    "identity": lambda graph, Z1: graph("Identity", Z1),
+}
+"""What appends a1 = g(z1), in float32 and float64."""
+
 SLOPES: dict[str, Callable[[Graph, str], str]] = {
     "sigmoid": lambda graph, A1: graph("Mul", A1, graph.one_minus(A1)),
     "tanh": lambda graph, A1: graph.one_minus(graph("Mul", A1, A1)),
@@ -160,7 +165,7 @@ SLOPES: dict[str, Callable[[Graph, str], str]] = {
 def _raw_prediction(graph: Graph, x: str, model: Any, dtype: Any, mix: Array) -> str:
     """Append the raw predictions times `mix`, shape (k, k)."""
     (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
-    A1 = graph(ACTIVATIONS[activation_of(model)], graph.affine(graph.cast(x, dtype), W1, b1, dtype))
+    A1 = ACTIVATIONS[activation_of(model)](graph, graph.affine(graph.cast(x, dtype), W1, b1, dtype))
     return graph.affine(A1, W2 @ mix, b2 @ mix, dtype)
 
 
@@ -172,7 +177,7 @@ def _member(graph: Graph, x: str, posterior: FittedPosterior, dtype: Any, mix: A
     (W1, b1, W2, b2), scaling = posterior.weights, posterior.scaling
     centered = graph("Sub", graph.cast(x, dtype), graph.constant(scaling.x_mean, dtype))
     rows = graph.cast(graph("Mul", centered, graph.constant(inverse_of(scaling.x_spread), dtype)), np.float64)
-    A1 = graph(ACTIVATIONS[posterior.activation], graph.affine(rows, W1, b1, np.float64))
+    A1 = ACTIVATIONS[posterior.activation](graph, graph.affine(rows, W1, b1, np.float64))
     slopes = SLOPES[posterior.activation](graph, A1)
     scaled = scaling.y_spread[:, np.newaxis] * mix
     mean = graph.affine(A1, W2 @ scaled, b2 @ scaled + scaling.y_mean @ mix, np.float64)

@@ -37,6 +37,7 @@ USED_WHERE_THEY_ARE_ASKED_FOR = {"dask", "distributed", "matplotlib", "onnx", "s
 MAX_ROOMS, MAX_FLOORS = 20, 9
 MAX_FUNCTION_LINES, MEDIAN_FUNCTION_LINES, MAX_FILE_LINES = 40, 10, 300
 PRIVATE_OF_OTHERS = {
+    "estimator.origin": {"_slopes_of"},  # of steps before a network, which stand on a higher floor
     "cluster.input": {"_meta", "_meta_nonempty"},  # of Dask, the only way to an example of a row
     "estimator.callback_support": {"_skl_callbacks", "_init_callback_context"},  # of scikit-learn
 }

@@ -1,10 +1,12 @@
 """What a fit by evidence asks for, leaves in an estimator, and says of itself; and the penalty of other fits."""
 
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from ..evidence.uncertainty import FittedPosterior, Mixture
 from .outcome import Outcome
 from .problem import Problem
@@ -92,20 +94,26 @@ def shortcomings(outcome: Outcome) -> list[str]:
     return said
 
 
-def known_posterior_of(network: Any) -> Any:
-    """Return the same as `posterior_of`.
-
-    Raises
-    ------
-    ValueError
-        If the fit was with a given penalty.
-    """
-    return network._known_posterior()
-
-
 def posterior_of(network: Any) -> Any:
     """Return the `FittedPosterior` or `Mixture` that a fit by evidence has left in one of our estimators, or None."""
     return network._posterior
+
+
+def known_posterior(network: Any) -> Any:
+    """Return the same, or raise ValueError where there is none."""
+    return network._known_posterior()
+
+
+def members_of(network: Any) -> Sequence[FittedPosterior]:
+    """Return the posteriors of the networks whose mean predicts; none where the fit was not by evidence."""
+    posterior = posterior_of(network)
+    return () if posterior is None else getattr(posterior, "members", (posterior,))
+
+
+def covariance_of(network: Any, X: Any) -> Array:
+    """Return the covariance of its raw predictions, shape (n_samples, n_outputs, n_outputs), or raise ValueError."""
+    covariance: Array = network._predictive_covariance(X)
+    return covariance
 
 
 def knows_deviations(regressor: Any) -> bool:

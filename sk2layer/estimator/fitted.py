@@ -88,6 +88,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
     n_jobs: int | None
     warm_start: bool
     _posterior: FittedPosterior | Mixture | None
+    _noise: Array
 
     @abstractmethod
     def _remember_targets(self, targets: Targets) -> None:

@@ -6,8 +6,6 @@ A model is one of our estimators, or a Pipeline that ends in a model. What a Pip
 
 from typing import Any
 
-from ..model.losses import Loss
-
 
 def network_of(model: Any) -> Any:
     """Return the estimator that the model ends in."""
@@ -35,11 +33,6 @@ def activation_of(network: Any) -> str:
     return activation
 
 
-def loss_of(regressor: Any) -> Any:
-    """Return the loss of a fitted regressor of ours, at the parameters of its noise."""
-    return regressor._fitted_loss()
-
-
 def noise_of(regressor: Any) -> Any:
     """Return the parameters of the noise that its loss knows, shape (n_parameters, n_outputs)."""
     return regressor._noise
@@ -50,10 +43,19 @@ def is_multilabel(network: Any) -> bool:
     return getattr(network._remembered_targets(), "multilabel", False)
 
 
-def loss_of_labels(network: Any) -> Loss:
-    """Return the loss that a classifier of ours was fitted with, which has the link of its probabilities."""
-    loss: Loss = network._remembered_targets().loss
-    return loss
+def predicts_matrix(network: Any) -> bool:
+    """Return whether it predicts a matrix, also where that has one column; classifiers do their probabilities."""
+    return getattr(network._remembered_targets(), "is_matrix", True)
+
+
+def loss_of(network: Any) -> Any:
+    """Return the loss that it was fitted with, which knows its link, at the parameters of its noise."""
+    return network._fitted_loss()
+
+
+def raw_prediction_of(network: Any, X: Any) -> Any:
+    """Return its raw predictions, shape (n_samples, n_outputs), before the inverse link."""
+    return network._raw_prediction(X)
 
 
 def was_interrupted(network: Any) -> bool:

@@ -9,13 +9,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
 from ..classifier import TwoLayerClassifier
-from ..estimator.reach import is_multilabel, loss_of
+from ..estimator.by_evidence import members_of
+from ..estimator.reach import is_multilabel, loss_of, predicts_matrix
 from ..regressor import TwoLayerRegressor
 from .c import write_c
 from .columns import columns_of, steps_of
 from .excel import write_excel
 from .latex import write_latex
-from .network import check_variance, deviations, members_of, plain_mean, standardized_mean
+from .network import check_variance, deviations, plain_mean, standardized_mean
 from .program import INPUT, Builder, Program
 from .python import write_numpy, write_python
 from .sql import write_sql
@@ -136,7 +137,7 @@ def to_code(
         outputs, labels = _probabilities(build, x, model, return_std, plain)
     else:
         outputs, labels = _predictions(build, x, model, return_std, include_noise)
-    is_vector = not getattr(model, "_y_is_matrix", True)
+    is_vector = not predicts_matrix(model)
     program = Program(names, tuple(build.steps), outputs, labels, is_vector)
     return write(program.with_numbers(number), **options)
 

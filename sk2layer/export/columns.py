@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
 from ..preprocessing import PiecewiseLinearEncoder
+from ..preprocessing.encoder import ramps_of
 from .program import Builder
 
 Append = Callable[[Builder, str], str]
@@ -29,7 +30,7 @@ def _min_max(scaler: MinMaxScaler) -> Append:
 
 
 def _ramps(encoder: PiecewiseLinearEncoder) -> Append:
-    left, width, low, high = encoder._pieces()
+    left, width, low, high = ramps_of(encoder)
     constant = np.isinf(width)  # and indicators of missing values: 0 but for these
     width = np.where(constant, 1.0, width)
     low, high = np.where(constant, 0.0, low), np.where(constant, 0.0, high)

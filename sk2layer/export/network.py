@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from .._typing import Array
-from ..estimator.by_evidence import posterior_of
+from ..estimator.by_evidence import members_of
 from ..estimator.reach import activation_of
 from ..evidence.uncertainty import FittedPosterior
 from ..rows.scaling import inverse_of
@@ -24,12 +24,6 @@ from .program import Builder
 
 MOST_TERMS = 50_000
 """So many numbers of R, in all, are still called few."""
-
-
-def members_of(model: Any) -> Sequence[FittedPosterior]:
-    """Return the posteriors of the networks whose mean predicts; none after a fit with a given penalty."""
-    posterior = posterior_of(model)
-    return () if posterior is None else getattr(posterior, "members", (posterior,))
 
 
 def check_variance(model: Any) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..estimator.by_evidence import posterior_of
-from ..estimator.checks import check_rows
-from ..estimator.reach import rows_for_network
+from ..estimator.by_evidence import covariance_of, members_of
+from ..estimator.reach import raw_prediction_of, rows_for_network
 from .table import link_of, network_by_evidence
 
 
@@ -59,13 +58,12 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     True
     """
     network = network_by_evidence(estimator)
-    rows = check_rows(network, rows_for_network(estimator, X), reset=False)
-    posterior, (loss, _) = posterior_of(network), link_of(network)
-    V, members = posterior.covariance(rows), getattr(posterior, "members", (posterior,))
+    rows = rows_for_network(estimator, X)
+    V, (loss, _) = covariance_of(network, rows), link_of(network)
     if loss is None:
         found = np.einsum("nkk->nk", V) @ np.divide(1.0, network.noise_variance_)
     else:
-        found = np.einsum("nop,npo->n", loss.link_slopes(np.mean([m.mean(rows) for m in members], axis=0)), V)
+        found = np.einsum("nop,npo->n", loss.link_slopes(raw_prediction_of(network, rows).astype(np.float64)), V)
     effective = network.effective_n_parameters_
-    n_rows = min(member.degrees_of_freedom for member in members) + effective
+    n_rows = min(member.degrees_of_freedom for member in members_of(network)) + effective
     return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array
-from ..estimator.by_evidence import known_posterior_of
+from ..estimator.by_evidence import known_posterior
 from ..estimator.origin import steps_of
-from ..estimator.reach import is_ours, loss_of_labels
+from ..estimator.reach import is_ours, loss_of
 from ..model.losses import Loss
 
 
@@ -21,7 +21,7 @@ def network_by_evidence(estimator: Any) -> Any:
             "estimator must be a TwoLayerRegressor, a TwoLayerClassifier or a Pipeline that ends in one. "
             f"Got {network!r}."
         )
-    known_posterior_of(network)
+    known_posterior(network)
     return network
 
 
@@ -42,7 +42,7 @@ def link_of(network: Any, of: str = "predict_proba") -> tuple[Loss | None, dict[
         return None, {}
     if of not in ("predict_proba", "decision_function"):
         raise ValueError(f"of must be 'predict_proba' or 'decision_function'. Got {of!r}.")
-    return loss_of_labels(network), {"of": of}
+    return loss_of(network), {"of": of}
 
 
 def columns_of(estimator: Any, X: Any) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .._typing import Array
-from ..estimator.by_evidence import posterior_of
+from ..estimator.by_evidence import members_of
 from ..estimator.data import place_of
 from ..estimator.reach import noise_of
 from ..evidence.leave_one_out import densities
@@ -38,9 +38,7 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any, y_std: Any =
         Of an average of starts it is that of their mixture.
     """
     targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True, y_std=y_std)
-    posterior = posterior_of(network)
-    members = getattr(posterior, "members", (posterior,))
-    each = [_log_densities(network, member, targets.loss, table) for member in members]
+    each = [_log_densities(network, member, targets.loss, table) for member in members_of(network)]
     weight = np.ones(table.X.shape[0]) if table.weight is None else table.weight
     return logsumexp(each, axis=0) - np.log(len(each)), weight
 

@@ -273,6 +273,11 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         return encoded
 
 
+def ramps_of(encoder: PiecewiseLinearEncoder) -> tuple[Array, Array, Array, Array]:
+    """Return of each column of the output where its ramp begins, its width, and its lowest and highest values."""
+    return encoder._pieces()
+
+
 def _columns(X: Any) -> Iterator[Array]:
     """Yield the columns, shape (n_samples,), in float64."""
     for j in range(X.shape[1]):
