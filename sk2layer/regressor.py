@@ -30,8 +30,6 @@ from .rows.predict import predict_slopes
 from .solvers import Solver
 from .solvers._parameters import choice, naming_parameters
 
-# Longer than 300 lines: two thirds of them are docstrings of public methods.
-
 LOSSES: dict[str, Loss] = {loss.name: loss for loss in (HalfSquaredError(), StudentT(), Poisson(), Gamma())}
 """What the parameter `loss` may be."""
 

@@ -47,6 +47,7 @@ def gradient(steps: Iterable[Any], network: Any, X: Any, **params: Any) -> list[
     ValueError
         If a step makes an input of several columns, or does not say of which.
     """
+    X = X if hasattr(X, "shape") else np.asarray(X)
     rows, origin, factor = with_slopes(steps, X)
     found = network.predict_gradient(rows, **params)
     slopes, *std = found if isinstance(found, tuple) else (found,)
@@ -66,6 +67,7 @@ def _by_column(slopes: Array, origin: Numbers, factor: Array, n_columns: int) ->
 
 def with_slopes(steps: Iterable[Any], X: Any) -> tuple[Any, Numbers, Array]:
     """Return what steps make of X, of which column each output is, and its derivative by that, for each row."""
+    X = X if hasattr(X, "shape") else np.asarray(X)
     origin, slopes = np.arange(X.shape[1]), np.ones((X.shape[0], X.shape[1]))
     for step in steps:
         source, out = _origins(step), step.transform(X)

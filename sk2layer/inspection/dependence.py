@@ -79,6 +79,7 @@ def partial_dependence(
     >>> found.average.shape, found.std.shape
     ((1, 5), (1, 5))
     """
+    X = X if hasattr(X, "shape") else np.asarray(X)
     network, columns = network_by_evidence(estimator), columns_of(estimator, X)
     numbers = [_number(feature, columns) for feature in _listed(features)]
     resolution = grid_resolution or (50 if len(numbers) == 1 else 15)

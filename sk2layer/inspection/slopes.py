@@ -87,6 +87,7 @@ def average_slopes(
     >>> sorted(found.feature_names[j] for j in abs(found.slope * found.spread).argsort()[-2:])
     ['bmi', 's5']
     """
+    X = X if hasattr(X, "shape") else np.asarray(X)
     network, names = network_by_evidence(estimator), columns_of(estimator, X)
     loss, options = link_of(network, of)
     steps = steps_of(estimator)[:-1]

@@ -207,6 +207,17 @@ def test_leverage_of_classes_and_of_an_average():
         assert np.all((inside.share > 0.0) & (inside.share < 1.0))
 
 
+def test_rows_may_be_lists():
+    X, y = regression()
+    model = TwoLayerRegressor(4, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(average_slopes(model, X.tolist()).z, average_slopes(model, X).z)
+    np.testing.assert_array_equal(leverage(model, X.tolist()).share, leverage(model, X).share)
+    lists, arrays = (partial_dependence(model, rows, 0, grid_resolution=3) for rows in (X.tolist(), X))
+    np.testing.assert_array_equal(lists.std, arrays.std)
+    table = make_table_pipeline(TwoLayerRegressor(4, random_state=0)).fit(X, y)
+    np.testing.assert_array_equal(table.predict_gradient(X.tolist()), table.predict_gradient(X))
+
+
 def test_what_cannot_be_inspected():
     X, y = regression()
     with pytest.raises(ValueError, match="must be a TwoLayerRegressor"):
