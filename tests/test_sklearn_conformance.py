@@ -10,11 +10,16 @@ from sk2layer.solvers import SOLVERS
 ESTIMATORS = [TwoLayerRegressor, TwoLayerClassifier]
 RANDOM_SPLIT = "early stopping sets aside a random part of the rows: a row given twice is not a row of weight two"
 
+SMALL = {"hidden_units": 3}
+"""What the checks ask is the same of a network of any size; by default they are asked of the default one."""
+
 POSITIVE, NEGATIVE = ("poisson", "gamma"), "the check draws targets below 0, whatever the tag says"
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([Estimator(solver=solver) for Estimator in ESTIMATORS for solver in ["auto", *SOLVERS]])
+@parametrize_with_checks(
+    [Estimator(**its) for Estimator in ESTIMATORS for its in [{}, *({"solver": name, **SMALL} for name in SOLVERS)]]
+)
 def test_every_solver(estimator, check):
     check(estimator)
 
@@ -22,7 +27,7 @@ def test_every_solver(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [
-        TwoLayerRegressor(solver=solver, loss=loss)
+        TwoLayerRegressor(solver=solver, loss=loss, **SMALL)
         for loss in sorted(LOSSES.keys() - {"squared_error"})
         for solver in ["auto", *SOLVERS]
     ],
@@ -38,7 +43,7 @@ def excepted(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
-    [Estimator(solver=solver, early_stopping=True) for Estimator in ESTIMATORS for solver in SOLVERS],
+    [Estimator(solver=solver, early_stopping=True, **SMALL) for Estimator in ESTIMATORS for solver in SOLVERS],
     expected_failed_checks=excepted,
 )
 def test_every_solver_with_early_stopping(estimator, check, monkeypatch):

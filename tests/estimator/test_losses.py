@@ -194,7 +194,7 @@ def test_several_outputs_are_several_targets(loss):
 @every_loss
 def test_intervals_cover_what_they_say(loss):
     X, y, _ = data(loss, 400)
-    X_new, y_new, _ = data(loss, 4000, seed=7)
+    X_new, y_new, _ = data(loss, 1500, seed=7)
     model = TwoLayerRegressor(8, loss=loss, random_state=0).fit(X, y)
     for level in (0.5, 0.95):
         low, high = model.predict_interval(X_new, level).T

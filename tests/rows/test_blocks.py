@@ -213,7 +213,7 @@ def test_a_sigmoid_unit_is_exact_and_silent_however_far_out(dtype):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
 def test_a_fit_needs_little_beside_large_x(Estimator, solver, early_stopping, tmp_path):
-    n_samples, n_features = 100_000, 100
+    n_samples, n_features = 150_000, 100
     large = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (n_samples, n_features))
     large[:] = DATA.standard_normal(n_features, dtype=np.float32)
     large[:, :2] = DATA.standard_normal((n_samples, 2), dtype=np.float32)
