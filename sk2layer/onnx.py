@@ -19,7 +19,7 @@ from scipy.linalg import solve_triangular
 from ._typing import Array
 from .classifier import TwoLayerClassifier
 from .estimator.by_evidence import posterior_of
-from .estimator.reach import activation_of, is_multilabel, loss_of
+from .estimator.reach import activation_of, constant_noise_of, is_multilabel
 from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
 from .rows.scaling import inverse_of
@@ -273,11 +273,10 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
                 'return_std=True needs a fit by evidence: alpha="auto", "evidence" or "ard". '
                 f"Got alpha={model.alpha!r}, and the penalty {model.alpha_:g} was used."
             )
-        if not loss_of(model).has_noise:
-            raise ValueError(f"return_std=True needs loss='squared_error'. Got loss={model.loss!r}.")
+        noise = constant_noise_of(model, "return_std=True")
         variance = _variance(graph, x, posterior, dtype, identity)
         if container.get_options(model, {"include_noise": True}).get("include_noise", True):
-            variance = graph("Add", variance, graph.constant(model.noise_variance_, np.float64))
+            variance = graph("Add", variance, graph.constant(noise, np.float64))
         graph.cast(graph("Sqrt", variance), dtype, output=operator.outputs[1].full_name)
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
+from .estimator import noise_of_inputs
 from .estimator.base import BaseTwoLayer
 from .estimator.callback_support import with_callbacks
 from .estimator.data import where_the_rows_are
@@ -88,6 +89,10 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Determines the initial weights, the order of mini-batches and the validation part.
     verbose : bool or int, default=False
         Print a line after each iteration, or after every so many, with the seconds since this fit began.
+    noise : {"constant", "inputs"}, default="constant"
+        Whether the variance of Gaussian noise is one number, or depends on the inputs: then a second network, as
+        large as the first, estimates it, if the leave-one-out density says that it is worth it. For fits by evidence in
+        memory, with the loss "squared_error".
     loss : {"squared_error", "student_t", "poisson", "gamma"}, default="squared_error"
         Which noise the targets have: Gaussian of one variance; Student's t, in which outliers weigh little, with its
         scale and its degrees of freedom estimated; counts, or rates with their exposures for
@@ -124,6 +129,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         The estimated variance of the noise of each output, in the squared units of y; after a fit by evidence. Of an
         average of starts, the mean of theirs. With the loss "squared_error" only. After a fit with `y_std`, also with a
         given penalty, it is that of the noise besides the known errors.
+        Where noise depends on the inputs it is what is added to what `noise_model_` predicts.
+    noise_model_ : TwoLayerRegressor or None
+        What predicts the variance of the noise, with `noise="inputs"`; None where that is found to be constant.
     noise_scale_, degrees_of_freedom_ : ndarrays of shape (n_outputs,)
         The estimated scale, in the units of y, and the degrees of freedom of Student's distribution, from 1 to 100;
         with the loss "student_t". Of an average of starts, the geometric means of theirs.
@@ -190,7 +198,11 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     True
     """
 
-    _parameter_constraints = {**BaseTwoLayer._parameter_constraints, "loss": [choice(*LOSSES)]}
+    _parameter_constraints = {
+        **BaseTwoLayer._parameter_constraints,
+        "noise": [choice("constant", "inputs")],
+        "loss": [choice(*LOSSES)],
+    }
 
     @naming_parameters
     def __init__(
@@ -212,6 +224,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: bool | int = False,
+        noise: str = "constant",
         loss: str = "squared_error",
     ) -> None:
         super().__init__(
@@ -232,6 +245,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             random_state=random_state,
             verbose=verbose,
         )
+        self.noise = noise
         self.loss = loss
 
     @all_or_nothing
@@ -288,7 +302,15 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ConvergenceWarning
             If the solver has not converged within `max_iter` iterations.
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), (coefs_init, intercepts_init), y_std)
+        validation, init = (X_val, y_val, sample_weight_val), (coefs_init, intercepts_init)
+        if self.noise != "inputs":
+            return self._fit(X, y, sample_weight, validation, init, y_std)
+        self._check_parameters(X)
+        noise_of_inputs.check(self, X, y_std, validation, init)
+        mean, variance = noise_of_inputs.fit_in_turn(self, X, y, sample_weight)
+        self._take_over(mean)
+        self.noise_model_ = variance
+        return self
 
     @where_the_rows_are
     def predict(self, X: Any, return_std: bool = False, *, include_noise: bool = True) -> Array | tuple[Array, Array]:
@@ -326,7 +348,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             return self._of_outputs(self._fitted_loss().inverse_link(Z))
         variance, loss = self._predictive_variance(X), self._fitted_loss()
         if loss.has_noise:
-            variance = variance + self.noise_variance_ if include_noise else variance
+            variance = variance + self._noise_variance(X) if include_noise else variance
         else:
             variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
         return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
@@ -398,7 +420,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         if include_noise and not loss.has_noise:
             found = [quantile(loss, Z, variance, level) for level in levels]
         else:
-            std = np.sqrt(variance + self.noise_variance_ if include_noise else variance)
+            std = np.sqrt(variance + self._noise_variance(X) if include_noise else variance)
             found = [loss.inverse_link(Z + std * stdtrit(self._noise_is_known_by(), level)) for level in levels]
         quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
         return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
@@ -406,6 +428,11 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     def _predictive_variance(self, X: Any) -> Array:
         """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
         return np.einsum("nkk->nk", self._predictive_covariance(X))
+
+    def _noise_variance(self, X: Any) -> Array:
+        """Return the variance of Gaussian noise at each row, of a shape that goes with (n_samples, n_outputs)."""
+        model = getattr(self, "noise_model_", None)
+        return noise_of_inputs.Fits(self, model).noise_variance(X)
 
     def _noise_is_known_by(self) -> float:
         """Return the degrees of freedom of Student's intervals."""

@@ -83,14 +83,15 @@ def linearised_draws(member, X, rng, n_draws=20_000):
     """Return draws of raw predictions and of their slopes, with the network linearised by differences."""
     scaling, theta = member.scaling, pack(member.weights)
     shape, activation = Shape(*member.weights.W1.shape, len(member.weights.b2)), ACTIVATIONS[member.activation]
-    moves = 1e-5 * np.eye(len(theta))
+    step = 1e-5 if activation.is_smooth else 1e-8  # slopes jump at kinks, which no row must be as near to
+    moves = step * np.eye(len(theta))
     draws = rng.multivariate_normal(np.zeros(len(theta)), covariance_of(member.posterior), n_draws)
 
     def drawn(function):
         def at(t):
             return function(X, scaling.fold_out(shape.unpack(t)), activation)
 
-        J = np.stack([(at(theta + move) - at(theta - move)) / 2e-5 for move in moves])
+        J = np.stack([(at(theta + move) - at(theta - move)) / (2.0 * step) for move in moves])
         return at(theta) + np.tensordot(draws, J, 1)
 
     return drawn(predict_raw), drawn(predict_slopes)

@@ -80,6 +80,6 @@ def test_what_is_left_out_fails_around_models_of_scikit_learn_too(wrapper):
         if name in NOT_FOR[wrapper]:
             try:
                 check(estimator)
-            except AssertionError:
+            except (AssertionError, ValueError):
                 failed.add(name)
     assert failed == set(NOT_FOR[wrapper])

@@ -33,7 +33,7 @@ from .persistence import Portable
 from .problem import Problem
 from .targets import Targets
 
-OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | NOISE_ATTRIBUTES | {"validation_loss_curve_"}
+OPTIONAL_ATTRIBUTES = EVIDENCE_ATTRIBUTES | NOISE_ATTRIBUTES | {"noise_model_", "validation_loss_curve_"}
 """What only some fits leave."""
 
 P = ParamSpec("P")
@@ -96,6 +96,13 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
 
     def _alpha(self) -> float:
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
+
+    def _take_over(self, other: Self) -> None:
+        """Take all that a fit has left in another estimator of the kind, in place of what an earlier one has here."""
+        for name in (OPTIONAL_ATTRIBUTES | {"feature_names_in_"}) & vars(self).keys():
+            delattr(self, name)
+        of_the_fit = vars(without_callbacks(other)).keys() - other.get_params(deep=False).keys()
+        self.__dict__.update({name: getattr(other, name) for name in of_the_fit})
 
     def _as_of(self, context: Context, outcome: Outcome) -> Self:
         """Return a copy of the estimator as if its fit had ended with this outcome, but with its state."""

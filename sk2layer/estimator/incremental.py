@@ -75,8 +75,8 @@ class IncrementalTwoLayer(FittableTwoLayer):
 
     def _check_batch_parameters(self) -> None:
         """Raise ValueError where a parameter asks for what one batch cannot give."""
-        for name, needed in {"early_stopping": False, "n_init": 1}.items():
-            if getattr(self, name) != needed:
+        for name, needed in {"early_stopping": False, "n_init": 1, "noise": "constant"}.items():
+            if getattr(self, name, needed) != needed:
                 raise ValueError(f"{name} must be {needed} for partial_fit. Got {getattr(self, name)}.")
 
 

@@ -38,6 +38,21 @@ def noise_of(regressor: Any) -> Any:
     return regressor._noise
 
 
+def constant_noise_of(regressor: Any, what: str) -> Any:
+    """Return the variance of its noise, shape (n_outputs,).
+
+    Raises
+    ------
+    ValueError
+        If the noise is not Gaussian, or depends on the inputs; the message says what needs it.
+    """
+    if not loss_of(regressor).has_noise:
+        raise ValueError(f"{what} needs loss='squared_error'. Got loss={regressor.loss!r}.")
+    if getattr(regressor, "noise_model_", None) is not None:
+        raise ValueError(f"{what} needs noise='constant'. Got noise={regressor.noise!r}, which depends on the inputs.")
+    return regressor.noise_variance_
+
+
 def is_multilabel(network: Any) -> bool:
     """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
     return getattr(network._remembered_targets(), "multilabel", False)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._typing import Array
 from ..classifier import TwoLayerClassifier
 from ..estimator.by_evidence import members_of
-from ..estimator.reach import is_multilabel, loss_of, predicts_matrix
+from ..estimator.reach import constant_noise_of, is_multilabel, predicts_matrix
 from ..regressor import TwoLayerRegressor
 from .c import write_c
 from .columns import columns_of, steps_of
@@ -196,11 +196,11 @@ def _predictions(build: Builder, x: str, model: Any, return_std: bool, include_n
             zero = build("o", "affine", raw, arrays=(np.zeros((k, 1)), np.zeros(1)))
             raw = build("y", "exp", raw, zero)
         return (raw,), tuple(labels)
-    if not loss_of(model).has_noise:
-        raise ValueError(f"return_std=True needs loss='squared_error'. Got loss={model.loss!r}.")
+    noise = np.zeros(k)
+    if members_of(model):
+        noise = noise + constant_noise_of(model, "return_std=True") * include_noise
     check_variance(model)
     mean, blocks = standardized_mean(build, x, model, np.eye(k))
-    noise = model.noise_variance_ if include_noise else np.zeros(k)
     std = deviations(build, blocks, model, np.eye(k), noise)
     return (mean, std), (*labels, *(f"std{end}" for end in ends))
 

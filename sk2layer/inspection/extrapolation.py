@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..estimator.by_evidence import covariance_of, members_of
-from ..estimator.reach import raw_prediction_of, rows_for_network
+from ..estimator.reach import constant_noise_of, raw_prediction_of, rows_for_network
 from .table import link_of, network_by_evidence
 
 
@@ -61,7 +61,7 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     rows = rows_for_network(estimator, X)
     V, (loss, _) = covariance_of(network, rows), link_of(network)
     if loss is None:
-        found = np.einsum("nkk->nk", V) @ np.divide(1.0, network.noise_variance_)
+        found = np.einsum("nkk->nk", V) @ np.divide(1.0, constant_noise_of(network, "leverage"))
     else:
         found = np.einsum("nop,npo->n", loss.link_slopes(raw_prediction_of(network, rows).astype(np.float64)), V)
     effective = network.effective_n_parameters_

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from .._typing import Array
 from ..estimator.by_evidence import members_of
 from ..estimator.data import place_of
-from ..estimator.reach import noise_of
+from ..estimator.reach import constant_noise_of, noise_of
 from ..evidence.leave_one_out import densities
 from ..model.activations import ACTIVATIONS
 from ..rows.scaling import inverse_of
@@ -37,6 +37,8 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any, y_std: Any =
         Samples of weight 0 are left out. The log density is NaN where a sample alone determines its own prediction.
         Of an average of starts it is that of their mixture.
     """
+    if hasattr(network, "noise_variance_"):
+        constant_noise_of(network, "average=True")
     targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True, y_std=y_std)
     each = [_log_densities(network, member, targets.loss, table) for member in members_of(network)]
     weight = np.ones(table.X.shape[0]) if table.weight is None else table.weight
