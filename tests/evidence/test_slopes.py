@@ -120,7 +120,7 @@ def test_deviations_are_those_of_draws_from_the_posterior(name, several, monkeyp
     X, y = make()
     averaged = {"n_init": 3, "restarts": "average"} if several else {}
     model = Estimator(4, random_state=0, **how, **averaged).fit(X, y)
-    X, members = X[:10], model._posterior.members if several else [model._posterior]
+    X, members = X[:10] + 0.01 * X.std(axis=0), model._posterior.members if several else [model._posterior]
     assert ("factored" in name) == isinstance(members[0].posterior, KroneckerPosterior)
     rng = np.random.default_rng(0)
     Z, drawn = (np.concatenate(part) for part in zip(*(linearised_draws(m, X, rng) for m in members), strict=True))
