@@ -249,7 +249,9 @@ def test_parameters_are_those_of_the_contract(Estimator):
         "random_state": None,
         "verbose": False,
     }
-    expected |= {"class_weight": None} if Estimator is TwoLayerClassifier else {"loss": "squared_error"}
+    expected |= (
+        {"class_weight": None} if Estimator is TwoLayerClassifier else {"noise": "constant", "loss": "squared_error"}
+    )
     assert {name: parameter.default for name, parameter in parameters.items()} == expected
     assert [name for name, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY] == [
         "hidden_units"

@@ -49,6 +49,11 @@ ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"
 """What scikit-learn keeps of callbacks in an estimator."""
 
 
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether a fit would tell callbacks of its iterations."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
 def without_callbacks(estimator: Any) -> Any:
     """Return a shallow copy of the estimator without its callbacks."""
     twin = object.__new__(type(estimator))  # quicker than copy, which goes the way of pickles

@@ -24,6 +24,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .._typing import Array
+from .callback_support import has_callbacks
 from .data import place_of
 from .reach import was_interrupted
 
@@ -50,7 +51,7 @@ def check(regressor: Any, X: Any, y_std: Any, validation: tuple[Any, ...], init:
     """Raise ValueError where noise that depends on the inputs is asked for with what does not go with it."""
     given = [*validation, *init]
     for wrong, needed in [
-        (not place_of(X).in_memory, "X and y in memory. Got rows from Dask"),
+        (not place_of(X).in_memory, "X and y in memory. Got rows that are elsewhere"),
         (regressor.loss != "squared_error", f"loss='squared_error'. Got loss={regressor.loss!r}"),
         (
             not regressor._grouping(),
@@ -59,7 +60,7 @@ def check(regressor: Any, X: Any, y_std: Any, validation: tuple[Any, ...], init:
         (regressor.warm_start, "warm_start=False. Got True"),
         (y_std is not None, "y_std=None: the errors are then known. Got y_std"),
         (any(each is not None for each in given), "no X_val and no coefs_init. Got one of them"),
-        (bool(getattr(regressor, "_skl_callbacks", ())), "no callbacks. Got some"),
+        (has_callbacks(regressor), "no callbacks. Got some"),
     ]:
         if wrong:
             raise ValueError(f"noise='inputs' needs {needed}.")

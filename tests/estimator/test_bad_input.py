@@ -155,7 +155,7 @@ def test_arguments_that_are_no_parameters(Estimator):
     with pytest.raises(TypeError, match=rf"^{name}: too many positional arguments. Its parameters are hidden_units"):
         Estimator(10, "tanh")
     assert [*inspect.signature(Estimator).parameters] == [*inspect.signature(BaseTwoLayer).parameters] + (
-        ["class_weight"] if Estimator is TwoLayerClassifier else ["loss"]
+        ["class_weight"] if Estimator is TwoLayerClassifier else ["noise", "loss"]
     )
 
 
