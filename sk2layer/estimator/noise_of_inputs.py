@@ -30,6 +30,7 @@ from .reach import was_interrupted
 
 ROUNDS = 3
 LARGEST_LEVERAGE = 0.9
+MOST_DOUBT = 1e8  # of a variance: the square of its deviation by that of itself
 LEAST_SQUARE = 1e-8
 """Of residuals, relative to the variance of y."""
 
@@ -43,8 +44,20 @@ class Fits(NamedTuple):
     def noise_variance(self, X: Any) -> Array:
         """Return the variance of the noise at each row, with the shape of the predictions."""
         constant = self.mean.noise_variance_
-        its_shape = constant if self.variance is None else constant + _matrix(self.variance.predict(X))
-        return np.asarray(its_shape)
+        return np.asarray(constant if self.variance is None else constant + mean_variance(self.variance, X))
+
+
+def mean_variance(network: Any, X: Any) -> Array:
+    """Return what the network says of the variance, averaged over its posterior.
+
+    It is e^(z + V/2), where z has the variance V: at rows far from the others more than e^z, which is what it predicts.
+    Of that, its own variance is e^(2z + V) (e^V - 1).
+    """
+    predicted, std = (_matrix(part) for part in network.predict(X, return_std=True, include_noise=False))
+    with np.errstate(over="ignore"):
+        ratio = np.minimum((std / predicted) ** 2, MOST_DOUBT)
+    average: Array = predicted * np.sqrt(0.5 + np.sqrt(0.25 + ratio))
+    return average
 
 
 def check(regressor: Any, X: Any, y_std: Any, validation: tuple[Any, ...], init: tuple[Any, ...]) -> None:
@@ -83,7 +96,7 @@ def fit_in_turn(regressor: Any, X: Any, y: Any, sample_weight: Any) -> Fits:
             variance = clone(plain).set_params(loss="gamma").fit(X, squares.reshape(y.shape), sample_weight)
         if was_interrupted(variance):
             return constant
-        known = np.sqrt(_matrix(variance.predict(X))).reshape(y.shape)
+        known = np.sqrt(mean_variance(variance, X)).reshape(y.shape)
         found = Fits(clone(plain).fit(X, y, sample_weight, y_std=known), variance)
     return found if _density(found, sample_weight, len(Y)) > constant.mean.loo_log_density_ else constant
 
