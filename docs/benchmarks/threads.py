@@ -4,6 +4,7 @@ Printed are median times, and the speed relative to one thread, turn by turn, in
 network has sigmoid hidden units and one linear output, the data are random numbers.
 
 gradient   The objective with its gradient on all rows; PyTorch's is a forward and a backward pass by autograd.
+blocks     A gradient in float64 by the rows of a block, half as many rows.
 matrix     The Gauss-Newton matrix.
 predict    A prediction of all rows.
 std        A prediction with its standard deviation, after a fit by evidence.
@@ -32,6 +33,7 @@ from sk2layer.rows.threads import one_blas_thread
 FULL, MATRIX, STD, STARTS = (400_000, 30, 100), (20_000, 20, 50), (1_000_000, 10, 20), (1000, 10, 20)
 """Rows, inputs, units."""
 QUICK = (2000, 5, 10)
+BLOCKS = (128, 256, 512, 1130, 2560, 5120, 10240)
 
 
 def torch_network(X, n_hidden):
@@ -88,6 +90,19 @@ def _torch_gradient(network, inputs, y):
     network.zero_grad()
     targets = torch.from_numpy(y[:, np.newaxis])
     (0.5 * torch.nn.functional.mse_loss(network(inputs), targets)).backward()
+
+
+def measure_blocks(options):
+    """Print the times of a gradient by the rows of a block."""
+    n, d, h = options.full[0] // 2, *options.full[1:]
+    X, y = draw(n, d, np.float64)
+    for rows in BLOCKS:
+        ways = {}
+        for threads in options.threads:
+            objective, theta = make_objective(X, y, h, threads)
+            objective.sums.block_rows = rows
+            ways["ours", threads] = partial(_gradient, objective, theta)
+        print_scaling(f"gradient, {n} x {d} -> {h}, blocks of {rows}", take_turns(ways, options.repeats, settled=True))
 
 
 def measure_matrix(options):
@@ -162,6 +177,7 @@ def _torch_predict(network, inputs):
 
 MEASURES = {
     "gradient": measure_gradient,
+    "blocks": measure_blocks,
     "matrix": measure_matrix,
     "predict": measure_predict,
     "std": measure_std,

@@ -26,7 +26,7 @@ from sklearn.base import clone
 from .._typing import Array
 from .callback_support import has_callbacks
 from .data import place_of
-from .reach import was_interrupted
+from .reach import was_interrupted, will_be_by_evidence
 
 ROUNDS = 3
 LARGEST_LEVERAGE = 0.9
@@ -67,7 +67,7 @@ def check(regressor: Any, X: Any, y_std: Any, validation: tuple[Any, ...], init:
         (not place_of(X).in_memory, "X and y in memory. Got rows that are elsewhere"),
         (regressor.loss != "squared_error", f"loss='squared_error'. Got loss={regressor.loss!r}"),
         (
-            not regressor._grouping(),
+            not will_be_by_evidence(regressor),
             f"a fit by evidence. Got alpha={regressor.alpha!r} and solver={regressor.solver!r}",
         ),
         (regressor.warm_start, "warm_start=False. Got True"),

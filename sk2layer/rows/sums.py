@@ -18,8 +18,8 @@ from .inputs import as_rows
 from .threads import PASS_OPERATIONS, ThreadMap
 
 BLOCK_BYTES = 2**22
-"""Of the temporaries of a block. They stay within a core's share of the last-level cache, and calls on them are long:
-threads wait for the interpreter's lock between calls, and with a quarter of it two of them gain half as much."""
+"""Of the temporaries of a block, within a core's share of the last-level cache. Calls on short blocks are short, and
+between calls threads wait for the interpreter's lock: with a tenth of it two are no quicker than one."""
 
 LEAST_ROWS = 64
 """Of a block: with fewer, the calls cost more than the work."""
