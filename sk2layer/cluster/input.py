@@ -60,15 +60,15 @@ class Cluster(Place):
 
         dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
         blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
-        kinds_of = self.kinds(estimator)
-        kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, kinds_of, *b[1:]) for i, b in enumerate(blocks)))
-        seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
+        kind = self.kind_of_targets(estimator)
+        found = dask.compute(*(dask.delayed(labels_of_block)(i, kind, *b[1:]) for i, b in enumerate(blocks)))
+        seen, totals, sizes = (np.concatenate(values) for values in zip(*found, strict=True))
         n_rows, total = sizes.sum(axis=0)
         if n_rows == 0:
             raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
         targets = self.targets(estimator, seen, seen, again=again)
         unit = unit_of_weight(n_rows, total)
-        self.weigh_classes(estimator, targets, targets.encode(seen), totals / unit)
+        targets.weigh_classes(estimator, targets.encode(seen), totals / unit)
         checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit), traverse=False)
         homes = homes_of([rows for rows, *_ in blocks], X)
         kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
@@ -178,12 +178,12 @@ def _naming(number: int) -> AbstractContextManager[None]:
     return naming(f"Block {number} (counted from 0)")
 
 
-def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array, Array]:
-    """Return which kinds of targets are in a block, the weight of each, and number and weight of rows that have one."""
+def labels_of_block(number: int, kind: type[Targets], y: Any, weight: Any) -> tuple[Any, Array, Array]:
+    """Return the labels in a block, the total weight of each, and the number and total of all positive weights."""
     with _naming(number):
         weight = check_weight(weight, len(y), whole=False)
         size = (len(y), len(y)) if weight is None else (np.count_nonzero(weight), weight.sum())
-        return *kinds(y, weight), np.array([size], dtype=np.float64)
+        return *kind.labels(y, weight), np.array([size], dtype=np.float64)
 
 
 class Checks(NamedTuple):

@@ -45,7 +45,7 @@ class Place:
         check_consistent_length(X, Y)
         Y = Y if y_std is None else targets.with_errors(Y, y_std)
         table = make_table(X, Y, check_weight(sample_weight, X.shape[0]))
-        self.weigh_classes(estimator, targets, table.Y, table.weight)
+        targets.weigh_classes(estimator, table.Y, table.weight)
         return targets, with_class_weights(table, targets)
 
     def targets(self, estimator: Any, y: Any, classes: Any, *, again: bool) -> Targets:
@@ -53,14 +53,10 @@ class Place:
         targets: Targets = estimator._remembered_targets() if again else estimator._make_targets(y, classes)
         return targets
 
-    def weigh_classes(self, estimator: Any, targets: Targets, Y: Any, weight: Array | None) -> None:
-        """Set how much the samples of each class count for the estimator, given encoded targets and their weights."""
-        targets.class_weights = estimator._class_factors(targets, Y, weight)
-
-    def kinds(self, estimator: Any) -> Callable[[Any, Array | None], tuple[Any, Array]]:
-        """Return what makes of a part of y, and its weights, which kinds of targets are in it, and their weights."""
-        kinds: Callable[[Any, Array | None], tuple[Any, Array]] = estimator._kinds
-        return kinds
+    def kind_of_targets(self, estimator: Any) -> type[Targets]:
+        """Return which targets the estimator takes, before any y is seen."""
+        kind: type[Targets] = estimator._targets
+        return kind
 
     def predict(self, method: Callable[..., Any], estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what a method of the estimator predicts from X."""

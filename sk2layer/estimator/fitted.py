@@ -135,6 +135,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         self._activation = self.activation  # so may the parameter
         self._fit_state: FitState | None = outcome.state if self.warm_start else None
         self._interrupted = outcome.interrupted  # a search has to know
+        self._knows_errors = problem.network.loss.may_vanish  # of its targets, each its own
         self._stream: Stream | None = None
         if seen is not None:
             theta, state, seed = pack(weights).astype(problem.dtype), outcome.solver_state, outcome.run_seed

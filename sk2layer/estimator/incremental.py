@@ -11,6 +11,7 @@ from ..rows.scaling import RunningScaling, inverse_of, rescale
 from ..rows.seen_rows import SeenRows
 from ..rows.sources import Table
 from .base import BaseTwoLayer
+from .beginning import previous_weights
 from .checks import draw_seed
 from .fit import FittableTwoLayer
 from .fitted import Context, all_or_nothing
@@ -62,7 +63,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
             problem.network = self._settled(network, batch, targets, seed)
             theta = problem.start(None, seed, at_random=True)
         else:
-            self._previous_weights(network.shape)
+            previous_weights(self, network.shape)  # raises where they are of another shape
             seed, state = stream.seed, stream.solver_state if type(solver) is stream.solver_type else None
             weights = rescale(network.shape.unpack(stream.theta.astype(np.float64)), stream.scaling, scaling)
             theta = pack(weights).astype(problem.dtype)

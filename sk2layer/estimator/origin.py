@@ -70,6 +70,11 @@ def with_slopes(steps: Iterable[Any], X: Any) -> tuple[Any, Numbers, Array]:
     X = X if hasattr(X, "shape") else np.asarray(X)
     origin, slopes = np.arange(X.shape[1]), np.ones((X.shape[0], X.shape[1]))
     for step in steps:
+        if hasattr(step, "output_indices_") and hasattr(step, "feature_names_in_") and hasattr(X, "columns"):
+            names = list(step.feature_names_in_)  # it takes them by name, in any order
+            place = [list(X.columns).index(name) for name in names if name in X.columns]
+            origin, slopes = origin[place], slopes[:, place]
+            X = X[[name for name in names if name in X.columns]]
         source, out = _origins(step), step.transform(X)
         slopes = slopes[:, source] * _slopes(step, X, out)
         X, origin = out, origin[source]
@@ -132,8 +137,8 @@ def _origins(step: Any) -> Numbers:
         if set(kept) <= set(names):
             return np.array([names.index(name) for name in kept], dtype=np.intp)
     raise ValueError(
-        f"Each input of the network must come from one column, by a step that says which. Got {step!r}. For the "
-        "relevances of the inputs themselves, give the last step alone."
+        f"Each input of the network must come from one column, by a step that says which. Got {step!r}. To "
+        "inspect these inputs themselves, give the last step alone, with what the others make of X."
     )
 
 

@@ -53,6 +53,11 @@ def constant_noise_of(regressor: Any, what: str) -> Any:
     return regressor.noise_variance_
 
 
+def knows_errors(network: Any) -> bool:
+    """Return whether it was fitted with the known errors of its targets, `y_std`."""
+    return getattr(network, "_knows_errors", False)
+
+
 def is_multilabel(network: Any) -> bool:
     """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
     return getattr(network._remembered_targets(), "multilabel", False)
