@@ -443,7 +443,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             )
 
     def _moderated_prediction(self, X: Any) -> Array:
-        """Return the raw predictions, closer to zero where the posterior is unsure of them, if there is one."""
+        """Return the raw predictions; after a fit by evidence they are nearer to zero where their variance is large."""
         Z = self._raw_prediction(X)
         if self._posterior is None:
             return Z

@@ -1,4 +1,4 @@
-"""What do estimators do with rows from Dask, and what not? Nothing of Dask is imported before such are there."""
+"""What estimators do with rows from Dask, which is imported only when there are such rows."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -108,7 +108,7 @@ class Cluster(Place):
 
 
 def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
-    """Return blocks that Dask keeps, each in its home: what they are made of is read there, too."""
+    """Return the blocks computed and kept by Dask, each on its worker; its sources are read there, too."""
     import dask
 
     kept = list(blocks)
@@ -122,7 +122,7 @@ def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
 
 
 def _no_rows(X: Any) -> Any:
-    """Return rows of the kind of X, but none."""
+    """Return a collection of the type of X, with its columns and no rows."""
     _check_columns(X)
     return X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]), X.dtype)
 
@@ -137,7 +137,7 @@ def _check_columns(X: Any) -> None:
 
 
 def _knowing_columns(estimator: Any) -> Any:
-    """Return an estimator that knows the columns that rows must have, and nothing else."""
+    """Return an unfitted copy that knows only the number and names of the columns of X."""
     twin = type(estimator)()
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(estimator, name):
@@ -210,7 +210,7 @@ def check_block(number: int, X: Any, y: Any, weight: Any, checks: Checks) -> Tab
 
 
 def _call(estimator: Any, block: Any, *, method: str, args: Any, kwargs: dict[str, Any], nothing: Any) -> Any:
-    """Return what the method makes of a block of rows; `nothing` is what it would make of none."""
+    """Return what the method predicts for a block of rows; for a block of no rows, `nothing`."""
     if block.shape[0] == 0:
         return nothing
     return getattr(estimator, method)(block, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""What a fit is given: where its rows come from, its training data, and the part held out for validation."""
+"""Where the rows of a fit are, how its training data are checked and weighted, and what is held out for validation."""
 
 import warnings
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Place:
     """Whether it is in this process, to be taken in any order."""
 
     def holds(self, X: Any) -> bool:
-        """Return whether X is in this place; memory is the last one that is asked."""
+        """Return whether X is in this place. Memory holds any X, and is asked last."""
         return True
 
     def check_fit(self, estimator: Any, X_val: Any) -> None:
@@ -73,7 +73,7 @@ def place_of(X: Any) -> Place:
 
 
 def where_the_rows_are(method: Callable[Concatenate[Any, Any, P], T]) -> Callable[Concatenate[Any, Any, P], T]:
-    """Make a method that predicts from rows do so where these are."""
+    """Make a method that predicts from rows run where the rows are: in memory, or on a cluster."""
 
     @wraps(method)
     def predict(self: Any, X: Any, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -83,7 +83,7 @@ def where_the_rows_are(method: Callable[Concatenate[Any, Any, P], T]) -> Callabl
 
 
 def make_table(X: Any, Y: Any, weight: Array | None, unit: float | None = None) -> Table:
-    """Return the table with weights that count, without the samples of weight zero, which are as good as absent.
+    """Return the table with weights as numbers of observations, without the samples of weight zero.
 
     `unit`: what weight is one observation, where these rows are a part of the data.
     """

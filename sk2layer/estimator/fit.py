@@ -144,7 +144,7 @@ class FittableTwoLayer(BaseTwoLayer):
         return running, running.scaling(targets.n_outputs, source.X.dtype)
 
     def _settled(self, network: Network, source: Any, targets: Targets, seed: int) -> Network:
-        """Return the network with the parameters of the noise, where a given penalty needs to know them.
+        """Return the network with the parameters of its noise estimated, if its loss has any and alpha is given.
 
         They are found on merged rows: the same for any order of them, and for a row twice or of weight 2.
         """
@@ -165,7 +165,7 @@ class FittableTwoLayer(BaseTwoLayer):
     def _make_problem(
         self, source: RowSource, validation: Table | None, scaling: Scaling, network: Network, alpha: float | None
     ) -> Problem:
-        """Return the problem; alpha is None where the evidence chooses it, in float64 if that is no large copy."""
+        """Return the problem; with alpha None, for the evidence to choose, in float64 if the copy of X is small."""
         in_float64 = alpha is None and source.in_memory and getattr(source.X, "nbytes", 0) <= COPY_BYTES
         return Problem(
             source,

@@ -1,4 +1,4 @@
-"""What data in pieces do: `partial_fit`, one epoch over a batch, with statistics and solver state carried along."""
+"""`partial_fit`: one epoch over a batch, with the statistics and the state of the solver carried along."""
 
 import sys
 from numbers import Real
@@ -82,7 +82,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
 
 
 def _share_of_batch(batch: Table, seen: SeenRows, n_samples_total: float | None) -> float:
-    """Return how much of all data a batch is: of those that are said to be there, or of the distinct rows seen."""
+    """Return the share of a batch in all data: in `n_samples_total`, or else in the distinct rows seen so far."""
     if n_samples_total is None:
         return batch.total_weight / seen.distinct_weight
     if not (isinstance(n_samples_total, Real) and n_samples_total >= batch.total_weight):

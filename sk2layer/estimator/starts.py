@@ -101,7 +101,7 @@ class Start(NamedTuple):
             return settings.solver.minimize(objective, self.theta, how)
 
     def report(self, reporter: StartReporter, iteration: OptimizeResult) -> bool:
-        """Report an iteration, with its weights, whichever were best; return whether to stop."""
+        """Report an iteration, with its own weights rather than the best ones; return whether to stop."""
 
         def outcome(*, keep_state: bool) -> Outcome:
             theta, seen, loss, state = iteration.x.copy(), self.monitor.detached(), iteration.fun, None
@@ -117,7 +117,7 @@ class Start(NamedTuple):
         return reporter.end_iteration(outcome)
 
     def state_at(self, theta: Array, value: float, solver_state: dict[str, Any], monitor: Monitor) -> FitState:
-        """Return where the fit stands at these weights."""
+        """Return the state of the fit at these weights."""
         problem, key = self.problem, self.settings.key()
         values = value, problem.validation_value(theta)
         return FitState(key, problem.scaling, theta, *values, solver_state, monitor, self.run_seed, self.seed)

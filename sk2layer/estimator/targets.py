@@ -63,19 +63,19 @@ class Targets(ABC):
         return weight
 
     def strata(self, Y: Any) -> Array | None:
-        """Return what a random split should keep the proportions of, shape (n_samples,), or None."""
+        """Return the classes whose proportions a random split keeps, shape (n_samples,), or None."""
         return None
 
 
 class RealTargets(Targets):
-    """Targets that are numbers: one column or several, of which the loss says which they may be."""
+    """Targets that are numbers, in one column or several; the loss says which numbers are valid."""
 
     def __init__(self, n_outputs: int, *, is_matrix: bool, loss: Loss) -> None:
         self.n_outputs, self.is_matrix, self.loss, self.scaled = n_outputs, is_matrix, loss, loss.in_units_of_y
 
     @classmethod
     def of(cls, y: Any, loss: Loss) -> "RealTargets":
-        """Return the kind of these targets, as far as their shape tells; `encode` checks them."""
+        """Return targets of this y's number of columns; `encode` checks the numbers."""
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
         return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1, loss=loss)
 
@@ -139,7 +139,7 @@ class LabelTargets(Targets):
 
     @classmethod
     def of(cls, y: Any, classes: Any) -> "LabelTargets":
-        """Return the kind of these labels; `classes` names those that y may not have yet."""
+        """Return targets with the labels of y, or with `classes`, which may have more."""
         y = check_labels(y, "y")
         with warnings.catch_warnings():
             if classes is not None:  # y is a part of the data, in which a label may well occur only once

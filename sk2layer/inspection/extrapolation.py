@@ -1,4 +1,4 @@
-"""How much of a prediction is extrapolation: what the training data say of a row, and of their own."""
+"""How far rows are from what the training data determine: their leverage."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .table import link_of, network_by_evidence
 
 
 def leverage(estimator: Any, X: Any) -> Bunch:
-    """Return how little the training data say of a row, beside what they say of their own rows.
+    """Return the leverage of rows: how uncertain their predictions are, compared with those of the training rows.
 
     Parameters
     ----------

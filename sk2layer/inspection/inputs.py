@@ -1,4 +1,4 @@
-"""Which inputs the data ask for: what the evidence and the leave-one-out density lose without each."""
+"""How much the log evidence and the leave-one-out density lose when an input is left out."""
 
 from numbers import Integral
 from typing import Any

@@ -1,4 +1,4 @@
-"""What do all inspections ask of an estimator and its table: a fit by evidence, names of columns, and values of one."""
+"""What all inspections share: the network fitted by evidence, the names of columns, and the values of one."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def network_by_evidence(estimator: Any) -> Any:
 
 
 def link_of(network: Any, of: str = "predict_proba") -> tuple[Loss | None, dict[str, str]]:
-    """Return the loss that makes probabilities, None of a regressor, and what `predict_gradient` is to be told.
+    """Return the loss of a classifier, None of a regressor, and the keyword arguments for `predict_gradient`.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _spread(values: Any) -> float:
 
 
 def replaced(X: Any, values: dict[int, Any]) -> Any:
-    """Return X with one value all along some columns."""
+    """Return X with some of its columns set to one value each."""
     if hasattr(X, "columns"):
         cells = {name: column(X, j) for j, name in enumerate(X.columns)}
         cells |= {X.columns[j]: np.repeat(np.asarray(value)[np.newaxis], len(X)) for j, value in values.items()}
