@@ -198,6 +198,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     True
     """
 
+    _targets = RealTargets
     _parameter_constraints = {
         **BaseTwoLayer._parameter_constraints,
         "noise": [choice("constant", "inputs")],

@@ -3,11 +3,14 @@
 import doctest
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
 
 import sk2layer
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.solvers import SOLVERS
 
 validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
 
@@ -73,6 +76,17 @@ def test_examples_run(name):
     for test in found:
         said = []
         assert not doctest.DocTestRunner().run(test, out=said.append).failed, "".join(said)
+
+
+@pytest.mark.parametrize("Estimator", [sk2layer.TwoLayerRegressor, sk2layer.TwoLayerClassifier])
+def test_every_choice_is_named_where_users_look(Estimator):
+    """In the docstrings and the mathematics: whoever adds one is told here."""
+    named = re.search(r"\n    activation : {(.*?)}", Estimator.__doc__).group(1)
+    assert set(re.findall(r'"(\w+)"', named)) == {*ACTIVATIONS}
+    solvers = re.search(r"\n    solver : {(.*?)}", Estimator.__doc__).group(1)
+    assert set(re.findall(r'"(\w+)"', solvers)) == {"auto", *SOLVERS}
+    mathematics = (API.parent / "mathematics.md").read_text(encoding="utf-8")
+    assert all(f'| `"{name}"` | $' in mathematics for name in ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.split(".")[-1][0].isupper()])

@@ -1,4 +1,4 @@
-"""What a fit by evidence asks for, leaves in an estimator, and says of itself; and the penalty of other fits."""
+"""The fitted attributes, warnings and posterior of a fit by evidence, and the penalty of other fits."""
 
 from collections.abc import Sequence
 from inspect import signature
@@ -76,7 +76,7 @@ def noise_attributes(outcome: Outcome, problem: Problem) -> dict[str, Any]:
 
 
 def shortcomings(outcome: Outcome) -> list[str]:
-    """Return what a fit by evidence must say of itself."""
+    """Return the warnings that a fit by evidence gives: of a constant, or of too little noise."""
     evidence = outcome.evidence
     said: list[str] = []
     if evidence is None or outcome.interrupted:

@@ -100,7 +100,6 @@ class FitSettings(NamedTuple):
     print_every: int = 0
     title: str = ""
     reporter: Any = None
-    n_init: int = 1
     restarts: str = "best"
     n_jobs: int | None = None
 

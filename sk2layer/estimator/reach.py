@@ -1,4 +1,4 @@
-"""Where in a model the network is, what rows become on their way there, and what others ask of a network.
+"""The network inside a fitted model, the rows as it is given them, and what other modules may ask of it.
 
 A model is one of our estimators, or a Pipeline that ends in a model. What a Pipeline does not pass on, such as
 `predict_interval`, is asked of the network itself.
@@ -23,7 +23,7 @@ def rows_for_network(model: Any, X: Any) -> Any:
 
 
 def ask(model: Any, method: str, X: Any, **params: Any) -> Any:
-    """Return what a method of the network says of rows as the model takes them."""
+    """Return what a method of the network returns for rows as the model takes them."""
     return getattr(network_of(model), method)(rows_for_network(model, X), **params)
 
 
@@ -53,13 +53,18 @@ def constant_noise_of(regressor: Any, what: str) -> Any:
     return regressor.noise_variance_
 
 
+def knows_errors(network: Any) -> bool:
+    """Return whether it was fitted with the known errors of its targets, `y_std`."""
+    return getattr(network, "_knows_errors", False)
+
+
 def is_multilabel(network: Any) -> bool:
     """Return whether it was fitted to several labels at once, in a matrix of 0 and 1."""
     return getattr(network._remembered_targets(), "multilabel", False)
 
 
 def predicts_matrix(network: Any) -> bool:
-    """Return whether it predicts a matrix, also where that has one column; classifiers do their probabilities."""
+    """Return whether predictions are a matrix, perhaps of one column; of a classifier, the probabilities are."""
     return getattr(network._remembered_targets(), "is_matrix", True)
 
 

@@ -1,4 +1,4 @@
-"""How is a new target distributed: its likelihood averaged over how sure the network is of its raw prediction.
+"""The distribution of a new target: its likelihood, averaged over the uncertainty of the raw prediction.
 
 Raw predictions are Gaussian under the posterior, one by one. Averages over them are sums over equidistant nodes, the
 trapezoidal rule: as accurate as Gauss and Hermite's where the likelihood is smooth, and safer where it is narrow beside

@@ -1,4 +1,4 @@
-"""Which likelihoods have targets that are never below 0: counts and amounts, whose mean is an exponential.
+"""Likelihoods of targets that are never below 0, counts and amounts: their mean is e^z of the raw prediction z.
 
 With the link log mu = z and t = z - log y, the losses are half the deviances,
 

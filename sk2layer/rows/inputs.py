@@ -30,7 +30,7 @@ class Rows(Protocol):
 
 
 def _taken(X: Any, rows: RowNumbers) -> Array:
-    """Return X[rows]; numbers of rows by `take`, which NumPy has faster than the index."""
+    """Return X[rows]; an array of row numbers by `take`, which is faster in NumPy than an index."""
     return X.take(rows, axis=0) if isinstance(rows, np.ndarray) else X[rows]
 
 

@@ -16,6 +16,7 @@ from sk2layer.estimator import starts
 from sk2layer.estimator.monitor import Monitor
 from sk2layer.estimator.outcome import RESTARTS
 from sk2layer.evidence.uncertainty import moderate
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.model.network import Weights, average
 from sk2layer.solvers import SOLVERS, GradientDescent
 
@@ -99,7 +100,7 @@ def test_predictions_are_the_means_of_the_members(alpha, y, weight, committee):
 
 @unconverged
 @every_solver
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("standardize", [False, True], ids=["raw", "standardized"])
 def test_whatever_solver_and_activation(solver, activation, standardize, committee):
     model = regressor(solver=solver, activation=activation, standardize=standardize, alpha=0.1, max_iter=5)

@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 
 from sk2layer.evidence.bounds import BoundedBinaryLogLoss, BoundedMultinomialLogLoss
 from sk2layer.evidence.posterior import ExactPosterior, log_evidence, predictive_covariance
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.model.losses import ScaledSquaredError
 
 LOSSES = [
@@ -70,7 +71,7 @@ def test_a_network_with_a_fixed_first_layer_is_bayesian_linear_regression():
 # ------------------------------------------------------------------------------------------------------------ networks
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("loss", "k"), LOSSES)
 def test_predictive_covariance_is_that_of_the_linearised_network(loss, k, activation, monkeypatch):
     objective, theta = make_objective(loss, k, activation=activation)

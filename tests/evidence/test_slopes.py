@@ -14,6 +14,7 @@ from sk2layer.evidence import slopes
 from sk2layer.evidence.kronecker_posterior import KroneckerPosterior
 from sk2layer.evidence.marginal_likelihood import MarginalLikelihood
 from sk2layer.inspection import average_slopes
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.rows import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has not converged:sklearn.exceptions.ConvergenceWarning")  # of relu
@@ -54,7 +55,7 @@ def assert_close(found, expected, rtol=1e-6):
     np.testing.assert_allclose(found / scale, expected / scale, rtol=rtol, atol=rtol)
 
 
-activations = pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+activations = pytest.mark.parametrize("activation", ACTIVATIONS)
 fits = pytest.mark.parametrize("how", [{}, {"solver": "lm"}, {"alpha": 1.0}, {"n_init": 3, "restarts": "average"}])
 
 

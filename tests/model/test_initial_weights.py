@@ -98,3 +98,7 @@ def test_more_units_than_are_needed_do_no_harm(few, many, seed):
     for model in (small, large):
         assert np.sqrt(np.mean((model.predict(x) - function) ** 2)) < 0.04
     assert large.loo_log_density_ > small.loo_log_density_ - 0.05
+
+
+def test_every_activation_has_gains():
+    assert GAINS.keys() == ACTIVATIONS.keys()

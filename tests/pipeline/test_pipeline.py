@@ -516,3 +516,15 @@ def test_steps_of_scikit_learn_have_the_slopes_that_they_have():
     mixing = TablePipeline([("pca", PCA()), ("network", network)]).fit(Z, y)
     with pytest.raises(ValueError, match="must come from one column, by a step that says which"):
         mixing.predict_gradient(Z)
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "message"),
+    [
+        ("classifier", ["a"] * 30, r"at least two classes. Got one class: \['a'\]"),
+        ("regressor", ["a", "b"] * 15, "^y: could not convert"),
+    ],
+)
+def test_targets_of_which_nothing_can_be_learned_are_named_as_they_came(name, y, message):
+    with pytest.raises(ValueError, match=message):
+        make_table_pipeline(name).fit(np.arange(60.0).reshape(30, 2), y)
