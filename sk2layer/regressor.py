@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
-from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -21,7 +20,7 @@ from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
-from .evidence.new_targets import quantile
+from .evidence.new_targets import Averaged, Linked, quantiles
 from .evidence.slopes import chained, link_deviations, raw_deviations
 from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
 from .model.likelihoods import StudentT
@@ -413,17 +412,15 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ValueError
             If `q` is not in (0, 1), or after a fit with a given penalty.
         """
-        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
-        if levels.ndim > 1 or not ((levels > 0.0) & (levels < 1.0)).all():
-            raise ValueError(f"q must be a float in the range (0, 1), or several. Got {q!r}.")
+        return self._of_outputs(quantiles(self._new_targets(X, include_noise=include_noise), q))
+
+    def _new_targets(self, X: Any, *, include_noise: bool) -> Averaged | Linked:
+        """Return how new targets, or their means, are distributed at these rows."""
         Z, variance, loss = self._raw_prediction(X), self._predictive_variance(X), self._fitted_loss()
         if include_noise and not loss.has_noise:
-            found = [quantile(loss, Z, variance, level) for level in levels]
-        else:
-            std = np.sqrt(variance + self._noise_variance(X) if include_noise else variance)
-            found = [loss.inverse_link(Z + std * stdtrit(self._noise_is_known_by(), level)) for level in levels]
-        quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
-        return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
+            return Averaged(loss, Z, variance)
+        variance = variance + self._noise_variance(X) if include_noise else variance
+        return Linked(loss, Z, np.sqrt(variance), self._noise_is_known_by())
 
     def _predictive_variance(self, X: Any) -> Array:
         """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
