@@ -78,11 +78,6 @@ def raw_prediction_of(network: Any, X: Any) -> Any:
     return network._raw_prediction(X)
 
 
-def new_targets_of(regressor: Any, X: Any, include_noise: bool) -> Any:
-    """Return how new targets, or their means, are distributed at these rows; see `evidence.new_targets`."""
-    return regressor._new_targets(X, include_noise=include_noise)
-
-
 def was_interrupted(network: Any) -> bool:
     """Return whether its last fit was ended by the user, with the best weights so far."""
     return bool(network._interrupted)

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..estimator.by_evidence import covariance_of, members_of
-from ..estimator.reach import constant_noise_of, raw_prediction_of, rows_for_network
-from .table import link_of, network_by_evidence
+from ..estimator.reach import constant_noise_of, loss_of, raw_prediction_of, rows_for_network
+from .table import network_by_evidence
 
 
 def leverage(estimator: Any, X: Any) -> Bunch:
@@ -59,11 +59,12 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     """
     network = network_by_evidence(estimator)
     rows = rows_for_network(estimator, X)
-    V, (loss, _) = covariance_of(network, rows), link_of(network)
-    if loss is None:
-        found = np.einsum("nkk->nk", V) @ np.divide(1.0, constant_noise_of(network, "leverage"))
+    V = covariance_of(network, rows)
+    if hasattr(network, "classes_"):
+        slopes = loss_of(network).link_slopes(raw_prediction_of(network, rows).astype(np.float64))
+        found = np.einsum("nop,npo->n", slopes, V)
     else:
-        found = np.einsum("nop,npo->n", loss.link_slopes(raw_prediction_of(network, rows).astype(np.float64)), V)
+        found = np.einsum("nkk->nk", V) @ np.divide(1.0, constant_noise_of(network, "leverage"))
     effective = network.effective_n_parameters_
     n_rows = min(member.degrees_of_freedom for member in members_of(network)) + effective
     return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))

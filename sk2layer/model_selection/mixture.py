@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .._typing import Array
-from ..estimator.reach import ask, is_multilabel, network_of, new_targets_of, predicts_matrix, rows_for_network
+from ..estimator.by_evidence import new_targets_of
+from ..estimator.reach import ask, is_multilabel, network_of, predicts_matrix, rows_for_network
 from ..evidence.mixture import mixture_moments
 from ..evidence.new_targets import Mixed, quantiles
 from ..evidence.uncertainty import check_confidence_level
@@ -48,7 +49,10 @@ class Mixture(NamedTuple):
 
     def predict_quantile(self, X: Any, q: Any, include_noise: bool) -> Array:
         """Return quantiles of the mixture of the distributions, of whatever kinds they are."""
-        each = [new_targets_of(network_of(m), rows_for_network(m, X), include_noise) for m in self.models]
+        each = [
+            new_targets_of(network_of(model), rows_for_network(model, X), include_noise=include_noise)
+            for model in self.models
+        ]
         found = quantiles(Mixed(each, self.weights), q)
         return found if predicts_matrix(network_of(self.models[0])) else found[:, 0]
 
