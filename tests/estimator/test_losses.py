@@ -242,6 +242,23 @@ def test_outliers_do_not_bend_the_curve(alpha):
     assert errors["student_t"] < 0.5 * errors["squared_error"]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_intervals_hold_all_rows_and_2_9_times_those_of_half_the_rows_the_good_ones(seed):
+    X, y = outliers(seed)
+    X_new, clean = outliers(100 + seed, share=0.0, n=4000)
+    model, plain = (
+        TwoLayerRegressor(8, loss="student_t", random_state=0).fit(X, y),
+        TwoLayerRegressor(8, random_state=0),
+    )
+    width = np.diff(plain.fit(*outliers(seed, share=0.0)).predict_interval(X_new)).mean()
+    low, high = model.predict_interval(X_new).T
+    assert np.mean((low <= clean) & (clean <= high)) > 0.99
+    half = model.predict_interval(X_new, 0.5)
+    middle, reach = half.mean(axis=1), 1.96 / 0.6745 * np.diff(half, axis=1)[:, 0] / 2
+    assert 0.92 < np.mean(np.abs(clean - middle) < reach) < 0.98
+    assert 2 * reach.mean() < 1.3 * width
+
+
 def test_without_outliers_it_is_the_fit_with_gaussian_noise():
     X, y = outliers(share=0.0)
     robust, plain = (
