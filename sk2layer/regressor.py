@@ -21,7 +21,7 @@ from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
-from .evidence.new_targets import quantiles
+from .evidence.new_targets import held_in, quantiles
 from .evidence.slopes import chained, link_deviations, raw_deviations
 from .evidence.uncertainty import check_confidence_level, interval
 from .model.likelihoods import StudentT
@@ -351,7 +351,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             variance = variance + noise_variance_of(self, X) if include_noise else variance
         else:
             variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
-        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
+        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(held_in(np.sqrt(variance), Z.dtype))
 
     @where_the_rows_are
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:

@@ -27,6 +27,9 @@ ROWS = 2**12
 
 MOST_HALVINGS, ACCURACY = 200, 1e-7
 
+LEAST_LEVEL = 1e-200
+"""Of quantiles: below, SciPy has none of Student's distribution."""
+
 
 def _nodes(Z: Array, variance: Array, n_nodes: int) -> tuple[Array, Array]:
     """Return raw predictions to average over, shape (n_nodes, n_samples, n_outputs), and weights to multiply them."""
@@ -148,6 +151,14 @@ class Mixed(NamedTuple):
         return np.where(self.cdf(whole) >= q, whole, found)
 
 
+def held_in(values: Array, dtype: Any) -> Array:
+    """Return numbers in a floating type, its largest instead of larger ones; what is infinite is so."""
+    with np.errstate(over="ignore"):
+        cast = values.astype(dtype, copy=False)
+    most = np.finfo(dtype).max
+    return np.where(np.isinf(cast) & np.isfinite(values), np.copysign(most, cast), cast)
+
+
 def _between(low: Array, high: Array) -> Array:
     """Return what is in the middle, between numbers of very different size by their logarithms."""
     return np.asarray(np.sinh(0.5 * np.arcsinh(low) + 0.5 * np.arcsinh(high)))
@@ -174,13 +185,14 @@ def quantiles(targets: Averaged | Linked | Mixed, q: Any) -> Array:
     ValueError
         If they are not between 0 and 1.
     """
-    levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
-    if levels.ndim > 1 or not ((levels > 0.0) & (levels < 1.0)).all():
+    levels = np.atleast_1d(q)
+    is_number = levels.dtype.kind in "iuf" and levels.ndim == 1 and len(levels) > 0
+    if not is_number or not ((levels > 0.0) & (levels < 1.0)).all():
         raise ValueError(f"q must be a float in the range (0, 1), or several. Got {q!r}.")
     Z = targets.Z
     found = np.empty((*Z.shape, len(levels)), Z.dtype)
     for part in gen_batches(len(Z), ROWS):
         some = targets.rows(part)
         for number, level in enumerate(levels):
-            found[part, :, number] = some.quantile(level)
+            found[part, :, number] = held_in(some.quantile(max(float(level), LEAST_LEVEL)), Z.dtype)
     return found[..., 0] if np.ndim(q) == 0 else found

@@ -90,7 +90,7 @@ class Poisson(LogLink):
     @staticmethod
     def _half_deviances(Y: Array, Z: Array) -> Array:
         some = Y > 0.0
-        t = Z - np.log(np.where(some, Y, 1.0))
+        t = np.where(some, Z - np.log(np.where(some, Y, 1.0)), 0.0)
         return np.where(some, Y * (np.expm1(t) - t), np.exp(Z))
 
     def start(self, mean: Array) -> Array:
@@ -131,7 +131,8 @@ class Gamma(LogLink):
 
     def check(self, Y: Array, name: str) -> None:
         """Raise ValueError where a target is not positive."""
-        if (Y <= 0.0).any():
+        least = np.finfo(Y.dtype).tiny
+        if (Y < least).any():
             raise ValueError(f"{name} must be above 0 where loss='gamma'. Got {Y.min():g}.")
 
     @property
