@@ -131,8 +131,7 @@ class Gamma(LogLink):
 
     def check(self, Y: Array, name: str) -> None:
         """Raise ValueError where a target is not positive."""
-        least = np.finfo(Y.dtype).tiny
-        if (Y < least).any():
+        if Y.min(initial=1.0) < np.finfo(Y.dtype).tiny:
             raise ValueError(f"{name} must be above 0 where loss='gamma'. Got {Y.min():g}.")
 
     @property
