@@ -1,4 +1,4 @@
-"""Likelihoods of targets that are never below 0, counts and amounts: their mean is e^z of the raw prediction z.
+"""Which likelihoods have targets that are never below 0: counts and amounts, whose mean is an exponential.
 
 With the link log mu = z and t = z - log y, the losses are half the deviances,
 
@@ -131,9 +131,8 @@ class Gamma(LogLink):
 
     def check(self, Y: Array, name: str) -> None:
         """Raise ValueError where a target is not positive."""
-        least = float(Y.min())
-        if least < np.finfo(Y.dtype).tiny:
-            raise ValueError(f"{name} must be above 0 where loss='gamma'. Got {least:g}.")
+        if Y.min(initial=1.0) < np.finfo(Y.dtype).tiny:
+            raise ValueError(f"{name} must be above 0 where loss='gamma'. Got {Y.min():g}.")
 
     @property
     def _shape(self) -> Any:

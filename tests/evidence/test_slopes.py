@@ -13,7 +13,6 @@ from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import slopes
 from sk2layer.evidence.kronecker_posterior import KroneckerPosterior
 from sk2layer.evidence.marginal_likelihood import MarginalLikelihood
-from sk2layer.inspection import average_slopes
 from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.rows import predict
 
@@ -158,13 +157,6 @@ def test_slopes_of_other_likelihoods(loss, k):
         z, s = z + moments.Z[row, output], s + moments.slopes[row, f, output]
         expected = (s if loss == "student_t" else np.exp(z) * s).std()
         np.testing.assert_allclose(std.reshape(30, k, 3)[row, output, f], expected, rtol=0.02)
-
-
-def test_inspection_says_of_which_losses_it_knows_nothing():
-    X, y = regression()
-    model = TwoLayerRegressor(2, loss="gamma", random_state=0).fit(X, np.exp(y / 200.0))
-    with pytest.raises(ValueError, match="needs a regressor with loss 'squared_error'"):
-        average_slopes(model, X)
 
 
 @pytest.mark.parametrize("k", [2, 3])

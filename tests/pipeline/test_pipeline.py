@@ -186,6 +186,8 @@ def test_error_bars_reach_through(seed):
         np.testing.assert_array_equal(found, expected)
     found = model.predict_interval(X, 0.8, include_noise=False)
     np.testing.assert_array_equal(found, model[-1].predict_interval(inputs, 0.8, include_noise=False))
+    found = model.predict_quantile(X, [0.1, 0.9], include_noise=False)
+    np.testing.assert_array_equal(found, model[-1].predict_quantile(inputs, [0.1, 0.9], include_noise=False))
 
 
 @every_seed
