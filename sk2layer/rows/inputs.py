@@ -161,6 +161,8 @@ class StandardizedSparse:
         self.shape = X.shape
 
     def __getitem__(self, rows: RowNumbers) -> "StandardizedSparse":
+        if isinstance(rows, slice) and rows.indices(self.shape[0]) == (0, self.shape[0], 1):
+            return self  # all of them, of which a slice would be a copy
         return StandardizedSparse(self.X[rows], self.mean, self.inverse_spread)
 
     def toarray(self) -> Array:

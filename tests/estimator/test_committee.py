@@ -370,7 +370,7 @@ def test_the_last_that_has_ended_counts_when_the_parent_is_interrupted(monkeypat
 
 @unconverged
 @parametrize_with_checks(
-    [Estimator(4, n_init=2, restarts="average") for Estimator in (TwoLayerRegressor, TwoLayerClassifier)]
+    [Estimator(2, n_init=2, restarts="average", max_iter=3) for Estimator in (TwoLayerRegressor, TwoLayerClassifier)]
 )
 def test_conformance(estimator, check):
     check(estimator)

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.model_selection import GridSearchCV
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.model_selection import EvidenceSearch
@@ -34,7 +35,7 @@ def error(model):
     return np.sqrt(np.mean((model.predict(GRID) - curve(GRID)) ** 2))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_the_curve_is_nearly_that_of_a_gaussian_process_that_knows_them(seed):
     X, y, sd = data(seed=seed)
     model = TwoLayerRegressor(**SMALL).fit(X, y, y_std=sd)

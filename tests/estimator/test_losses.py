@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import mean_gamma_deviance, mean_poisson_deviance, r2_score
 from sklearn.neural_network import MLPRegressor
+from slow import mostly_slow
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model_selection import EvidenceSearch
@@ -191,7 +192,7 @@ def test_several_outputs_are_several_targets(loss):
     assert r2_score(means, mean[:, 0]) > 0.8
 
 
-@every_loss
+@pytest.mark.parametrize("loss", mostly_slow(OTHERS, 2))
 def test_intervals_cover_what_they_say(loss):
     X, y, _ = data(loss, 400)
     X_new, y_new, _ = data(loss, 1500, seed=7)

@@ -8,6 +8,7 @@ from networks import linearised_draws
 from scipy.sparse import csr_array
 from sklearn.datasets import make_classification, make_friedman1, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import slopes
@@ -111,8 +112,9 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("name", FITS)
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("several", "name"), mostly_slow([(several, name) for several in (False, True) for name in FITS], len(FITS) + 2)
+)
 def test_deviations_are_those_of_draws_from_the_posterior(name, several, monkeypatch):
     make, Estimator, how = FITS[name]
     if "factored" in name:

@@ -10,6 +10,7 @@ from sklearn.datasets import load_diabetes, make_classification
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import averages
@@ -63,8 +64,7 @@ def test_average_slopes_are_as_sure_as_draws_from_the_posterior_say(k, how, monk
     np.testing.assert_allclose(again.standard_error, found.standard_error, rtol=1e-8)
 
 
-@pytest.mark.parametrize("k", [2, 3])
-@pytest.mark.parametrize("how", [{}, AVERAGE], ids=str)
+@pytest.mark.parametrize(("k", "how"), mostly_slow([(2, AVERAGE), (3, {}), (2, {}), (3, AVERAGE)], 2))
 def test_average_slopes_of_probabilities(k, how):
     """Their errors are by the derivative at the mean: about those of draws, where labels are known well."""
     X, y = classes(k, n=600)

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence.mixture import stacking_weights
@@ -48,18 +49,27 @@ def pipeline(kind=TwoLayerRegressor, **params):
     return Pipeline([("encoder", PiecewiseLinearEncoder()), ("network", network(kind, **params))])
 
 
-QUICK = {"max_iter": 5}
+QUICK = {"max_iter": 2}
 
 
 @parametrize_with_checks(
     [
         EvidenceSearch(network(**QUICK), {"hidden_units": [1, 2]}),
-        EvidenceSearch(network(TwoLayerClassifier, **QUICK), {"hidden_units": [1, 2]}),
         EvidenceSearch(network(TwoLayerClassifier, **QUICK), {"hidden_units": [1, 2]}, average=True),
-        EvidenceSearch(make_pipeline(StandardScaler(), network(**QUICK)), {"standardscaler__with_std": [True, False]}),
     ]
 )
 def test_conformance(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        EvidenceSearch(network(TwoLayerClassifier, **QUICK), {"hidden_units": [1, 2]}),
+        EvidenceSearch(make_pipeline(StandardScaler(), network(**QUICK)), {"standardscaler__with_std": [True, False]}),
+    ]
+)
+def test_conformance_of_others(estimator, check):
     check(estimator)
 
 
@@ -351,7 +361,7 @@ def test_the_density_of_an_average_of_starts_is_that_of_what_it_predicts():
     assert density.mean() < plain.mean()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@seeds(10)
 @pytest.mark.parametrize("n_fits", [1, 2, 8])
 def test_no_other_weights_give_a_higher_density(seed, n_fits):
     rng = np.random.default_rng(seed)
