@@ -90,7 +90,7 @@ def test_every_choice_is_named_where_users_look(Estimator):
     assert set(re.findall(r'"(\w+)"', named)) == {*ACTIVATIONS}
     solvers = re.search(r"\n    solver : {(.*?)}", Estimator.__doc__).group(1)
     assert set(re.findall(r'"(\w+)"', solvers)) == {"auto", *SOLVERS}
-    mathematics = (API.parent / "mathematics.md").read_text(encoding="utf-8")
+    mathematics = text_of("docs/mathematics.md")
     assert all(f'| `"{name}"` | $' in mathematics for name in ACTIVATIONS)
 
 
