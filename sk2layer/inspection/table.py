@@ -79,9 +79,10 @@ def column(X: Any, j: int) -> Any:
 
 def _spread(values: Any) -> float:
     try:
-        return float(np.nanstd(np.asarray(values, dtype=np.float64)))
+        numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         return np.nan
+    return float(np.nanstd(numbers)) if np.isfinite(numbers).any() else np.nan
 
 
 def replaced(X: Any, values: dict[int, Any]) -> Any:
