@@ -154,5 +154,6 @@ def _grid(values: Any, percentiles: tuple[float, float], resolution: int) -> Any
     values = values[np.isfinite(values)]
     found = np.unique(values)
     if len(found) > resolution:
-        found = np.linspace(*np.quantile(values, percentiles), resolution)
+        low, high = np.quantile(values, percentiles)
+        found = np.linspace(low, high, resolution)
     return found.astype(np.int64).astype(kind) if kind.kind in "mM" else found
