@@ -3,10 +3,9 @@
 # Longer than 300 lines: the parameters, attributes and methods of one estimator, most of it docstrings.
 
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -15,15 +14,16 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .estimator import noise_of_inputs
 from .estimator.base import BaseTwoLayer
+from .estimator.by_evidence import new_targets_of, noise_variance_of, posterior_of, raw_variance_of
 from .estimator.callback_support import with_callbacks
 from .estimator.data import where_the_rows_are
 from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
-from .evidence.new_targets import quantile
+from .evidence.new_targets import held_in, quantiles
 from .evidence.slopes import chained, link_deviations, raw_deviations
-from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
+from .evidence.uncertainty import check_confidence_level, interval
 from .model.likelihoods import StudentT
 from .model.log_link import Gamma, Poisson
 from .model.losses import HalfSquaredError, Loss
@@ -347,12 +347,12 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Z = self._raw_prediction(X)
         if not return_std:
             return self._of_outputs(self._fitted_loss().inverse_link(Z))
-        variance, loss = self._predictive_variance(X), self._fitted_loss()
+        variance, loss = raw_variance_of(self, X), self._fitted_loss()
         if loss.has_noise:
-            variance = variance + self._noise_variance(X) if include_noise else variance
+            variance = variance + noise_variance_of(self, X) if include_noise else variance
         else:
             variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
-        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
+        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(held_in(np.sqrt(variance), Z.dtype))
 
     @where_the_rows_are
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
@@ -386,7 +386,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             levels = [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level]
             return self.predict_quantile(X, levels, include_noise=include_noise)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
-        return interval(y, std, self._noise_is_known_by(), confidence_level)
+        return interval(y, std, posterior_of(self).degrees_of_freedom, confidence_level)
 
     @where_the_rows_are
     def predict_quantile(self, X: Any, q: Any, *, include_noise: bool = True) -> Array:
@@ -414,30 +414,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ValueError
             If `q` is not in (0, 1), or after a fit with a given penalty.
         """
-        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
-        if levels.ndim > 1 or not ((levels > 0.0) & (levels < 1.0)).all():
-            raise ValueError(f"q must be a float in the range (0, 1), or several. Got {q!r}.")
-        Z, variance, loss = self._raw_prediction(X), self._predictive_variance(X), self._fitted_loss()
-        if include_noise and not loss.has_noise:
-            found = [quantile(loss, Z, variance, level) for level in levels]
-        else:
-            std = np.sqrt(variance + self._noise_variance(X) if include_noise else variance)
-            found = [loss.inverse_link(Z + std * stdtrit(self._noise_is_known_by(), level)) for level in levels]
-        quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
-        return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
-
-    def _predictive_variance(self, X: Any) -> Array:
-        """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
-        return np.einsum("nkk->nk", self._predictive_covariance(X))
-
-    def _noise_variance(self, X: Any) -> Array:
-        """Return the variance of Gaussian noise at each row, of a shape that goes with (n_samples, n_outputs)."""
-        model = getattr(self, "noise_model_", None)
-        return noise_of_inputs.Fits(self, model).noise_variance(X)
-
-    def _noise_is_known_by(self) -> float:
-        """Return the degrees of freedom of Student's intervals."""
-        return max(cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom, 1.0)
+        return self._of_outputs(quantiles(new_targets_of(self, X, include_noise=include_noise), q))
 
     def _of_outputs(self, values: Array) -> Array:
         """Return values of shape (n_samples, n_outputs) with the dimensions of the y that was fitted."""

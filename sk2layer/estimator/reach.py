@@ -38,6 +38,11 @@ def noise_of(regressor: Any) -> Any:
     return regressor._noise
 
 
+def noise_model_of(network: Any) -> Any:
+    """Return what predicts the variance of its noise, or None where that is constant."""
+    return getattr(network, "noise_model_", None)
+
+
 def constant_noise_of(regressor: Any, what: str) -> Any:
     """Return the variance of its noise, shape (n_outputs,).
 
@@ -48,7 +53,7 @@ def constant_noise_of(regressor: Any, what: str) -> Any:
     """
     if not loss_of(regressor).has_noise:
         raise ValueError(f"{what} needs loss='squared_error'. Got loss={regressor.loss!r}.")
-    if getattr(regressor, "noise_model_", None) is not None:
+    if noise_model_of(regressor) is not None:
         raise ValueError(f"{what} needs noise='constant'. Got noise={regressor.noise!r}, which depends on the inputs.")
     return regressor.noise_variance_
 

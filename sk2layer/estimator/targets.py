@@ -104,8 +104,12 @@ class RealTargets(Targets):
             raise ValueError(f"y_std must have the shape of y, {Y.shape}. Got {std.shape}.")
         if (std < 0.0).any():
             raise ValueError(f"y_std must not be negative. Got {std.min():g}.")
+        with np.errstate(over="ignore"):
+            variances = np.square(std)
+        if not np.isfinite(variances).all():
+            raise ValueError(f"y_std must have squares that {std.dtype} can hold. Got {std.max():g}.")
         self.loss = KnownErrors()
-        return np.hstack([Y, np.square(std)])
+        return np.hstack([Y, variances])
 
 
 def _check_numbers(y: Any, name: str) -> Array:

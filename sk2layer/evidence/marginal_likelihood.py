@@ -163,7 +163,7 @@ class MarginalLikelihood:
             b2[:], log_precisions[self.groups.n_groups :] = means, self.units[self.groups.n_groups :]
         else:
             labels = objective.network.loss.of_labels
-            b2[:] = objective.network.loss.link(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE) if labels else means)
+            b2[:] = objective.network.loss.start(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE) if labels else means)
         look = self.look(theta, log_precisions, exact=False)
         for _ in range(CONSTANT_ROUNDS if self.parameters else 0):
             log_precisions[self.groups.n_groups :] = look.better[self.groups.n_groups :]

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..estimator.by_evidence import covariance_of, members_of
-from ..estimator.reach import constant_noise_of, knows_errors, raw_prediction_of, rows_for_network
+from ..estimator.reach import constant_noise_of, knows_errors, loss_of, raw_prediction_of, rows_for_network
 from ..evidence.bounds import bounded
-from .table import link_of, network_by_evidence
+from .table import network_by_evidence
 
 
 def leverage(estimator: Any, X: Any) -> Bunch:
@@ -62,18 +62,18 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     """
     network = network_by_evidence(estimator)
     rows = rows_for_network(estimator, X)
-    V, (loss, _) = covariance_of(network, rows), link_of(network)
-    if loss is None:
+    V = covariance_of(network, rows)
+    if hasattr(network, "classes_"):
+        loss, Z = loss_of(network), raw_prediction_of(network, rows).astype(np.float64)
+        C = bounded(loss).curvature_factor(Z, Z)
+        found = np.einsum("noc,npc,nop->n", C, C, V)
+        of_variance = np.einsum("nop,npo->n", loss.link_slopes(Z), V)
+    else:
         noise = constant_noise_of(network, "leverage")
         if knows_errors(network):
             raise ValueError("leverage needs a fit without y_std: the noise of its rows is not known any more.")
         found = np.einsum("nkk->nk", V) @ np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0.0)
         of_variance = found
-    else:
-        Z = raw_prediction_of(network, rows).astype(np.float64)
-        C = bounded(loss).curvature_factor(Z, Z)
-        found = np.einsum("noc,npc,nop->n", C, C, V)
-        of_variance = np.einsum("nop,npo->n", loss.link_slopes(Z), V)
     effective = network.effective_n_parameters_
     n_rows = min(member.degrees_of_freedom for member in members_of(network)) + effective
     share = of_variance / (network.n_outputs_ + of_variance)

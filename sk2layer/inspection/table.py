@@ -26,22 +26,17 @@ def network_by_evidence(estimator: Any) -> Any:
 
 
 def link_of(network: Any, of: str = "predict_proba") -> tuple[Loss | None, dict[str, str]]:
-    """Return the loss of a classifier, None of a regressor, and the keyword arguments for `predict_gradient`.
+    """Return the loss whose link makes predictions of raw ones, or None, and what `predict_gradient` is to be told.
 
     Raises
     ------
     ValueError
-        If `of` is neither, or the regressor predicts exponentials, whose means over rows are not known here.
+        If `of` is neither of two names, of a regressor, too.
     """
     if of not in ("predict_proba", "decision_function"):
         raise ValueError(f"of must be 'predict_proba' or 'decision_function'. Got {of!r}.")
     if not hasattr(network, "classes_"):
-        if getattr(network, "out_activation_", "identity") != "identity":
-            raise ValueError(
-                f"inspection needs a regressor with loss 'squared_error' or 'student_t'. Got {network.loss!r}: "
-                "predict_gradient has the slopes of single predictions."
-            )
-        return None, {}
+        return (None if network.out_activation_ == "identity" else loss_of(network)), {}
     return loss_of(network), {"of": of}
 
 

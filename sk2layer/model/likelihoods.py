@@ -212,7 +212,7 @@ class StudentT(Distribution):
     def variance(self, Z: Array, V: Array, *, include_noise: bool) -> Array:
         """Return the variance, which is infinite up to two degrees of freedom."""
         beta, nu = self.noise
-        of_noise = np.where(nu > 2.0, nu / (beta * np.maximum(nu - 2.0, np.finfo(np.float64).tiny)), np.inf)
+        of_noise = np.divide(nu, beta * (nu - 2.0), out=np.full_like(nu, np.inf), where=nu > 2.0)
         return V + of_noise if include_noise else V
 
     def bracket(self, q: float, low: Array, high: Array) -> tuple[Array, Array]:

@@ -133,6 +133,9 @@ def test_searches_hand_them_on():
         (np.ones(3), r"y_std must have the shape of y, \(20, 1\)\. Got \(3, 1\)"),
         (np.full(20, -0.5), r"y_std must not be negative\. Got -0\.5"),
         (np.full(20, np.nan), "y_std contains NaN"),
+        (np.full(20, np.inf), "y_std contains infinity"),
+        (np.full(20, 1e200), r"y_std must have squares that float64 can hold\. Got 1e\+200"),
+        (np.full(20, 1e20, np.float32), r"y_std must have squares that float32 can hold\. Got 1e\+20"),
         (np.ones((20, 2)), "y_std must have the shape of y"),
     ],
 )
@@ -140,6 +143,19 @@ def test_what_is_no_deviation(std, rule):
     X, y, _ = data(20)
     with pytest.raises(ValueError, match=rule):
         TwoLayerRegressor(**SMALL).fit(X, y, y_std=std)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n", [1, 2, 3, 60])
+@pytest.mark.parametrize("std", [1e-200, 1e-12, 1e8, "one is huge", "one is zero"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_deviations_of_any_size_and_few_rows(std, n, seed):
+    X, y, sd = data(n, seed)
+    first = np.arange(n) == 0
+    std = {"one is huge": np.where(first, 1e8, sd), "one is zero": np.where(first, 0.0, sd)}.get(std, np.full(n, std))
+    model = TwoLayerRegressor(**SMALL).fit(X, y, y_std=std)
+    assert np.isfinite(model.predict(X, return_std=True)).all()
+    assert np.isfinite(model.predict_quantile(X, [0.1, 0.9])).all()
 
 
 def test_only_gaussian_noise_has_errors_beside_it():

@@ -84,8 +84,6 @@ def test_the_search_chooses_between_both():
     grid = {"noise": ["constant", "inputs"]}
     search = EvidenceSearch(TwoLayerRegressor(random_state=0), grid).fit(*ramp(0))
     assert search.best_params_ == {"noise": "inputs"}
-    with pytest.raises(ValueError, match="average=True needs noise='constant'"):
-        EvidenceSearch(TwoLayerRegressor(random_state=0), grid, average=True).fit(*ramp(0))
 
 
 def test_an_earlier_fit_leaves_nothing_and_a_file_all():
