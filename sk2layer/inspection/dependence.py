@@ -126,7 +126,7 @@ def _numbers(features: Any, columns: list[str]) -> list[int]:
     listed = list(features) if isinstance(features, list | tuple | np.ndarray) else [features]
     found = [_number(feature, columns) for feature in listed]
     if len({*found}) not in (1, 2) or len({*found}) < len(found):
-        raise ValueError(f"features must be one or two inputs, not the same one twice. Got {features!r}.")
+        raise ValueError(f"features must be one input or two different ones. Got {features!r}.")
     return found
 
 

@@ -88,8 +88,8 @@ def test_a_grid_between_integers_is_not_rounded():
     [
         ({"features": None}, "features must be"),
         ({"features": 1.5}, "features must be"),
-        ({"features": [0, 0]}, "not the same one twice"),
-        ({"features": []}, "not the same one twice"),
+        ({"features": [0, 0]}, "two different"),
+        ({"features": []}, "two different"),
         ({"features": -1}, "numbers below 3"),
         ({"grid_resolution": 0}, "grid_resolution must be an int"),
         ({"grid_resolution": 2.5}, "grid_resolution must be an int"),
