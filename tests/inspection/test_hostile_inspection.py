@@ -154,6 +154,8 @@ def test_dates_have_a_grid_between_them_in_any_unit(unit):
     grid = pd.DataFrame({"built": found.grid_values[0]})
     assert_allclose(found.average[0], model.predict(grid))
     assert np.ptp(found.average) > 1.0
+    (spread,) = average_slopes(model, table).spread
+    assert spread == pytest.approx(np.delete(days, 5).std())  # in days, as the slope is
 
 
 def test_a_column_without_values_has_no_spread_and_no_warning():
