@@ -36,8 +36,8 @@ def partial_dependence(
     features : int, str, or sequence of one or two of these
         The inputs, by number or name.
     percentiles : tuple of float, default=(0.05, 0.95)
-        Between which quantiles of the input in X the grid lies. An input of other things than numbers has all its
-        values for a grid.
+        Between which quantiles of the input in X the grid lies. An input of other things than numbers and dates has all
+        its values for a grid.
     grid_resolution : int, optional
         The number of values of the grid; by default 50 of one input, and 15 of each of two. An input of fewer numbers
         has these for a grid.
@@ -146,11 +146,14 @@ def _check_grid(percentiles: Any, resolution: Any) -> None:
 
 
 def _grid(values: Any, percentiles: tuple[float, float], resolution: int) -> Any:
-    if values.dtype.kind not in "iuf":
+    kind = values.dtype
+    if kind.kind in "mM":  # times, as their ticks
+        values = values[~np.isnat(values)].astype(np.int64)
+    elif kind.kind not in "iuf":
         return np.array(sorted({value for value in values.tolist() if value == value and value is not None}))
     values = values[np.isfinite(values)]
     found = np.unique(values)
-    if len(found) <= resolution:
-        return found
-    low, high = np.quantile(values, percentiles)
-    return np.linspace(low, high, resolution)
+    if len(found) > resolution:
+        low, high = np.quantile(values, percentiles)
+        found = np.linspace(low, high, resolution)
+    return found.astype(np.int64).astype(kind) if kind.kind in "mM" else found

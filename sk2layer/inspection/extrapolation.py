@@ -7,6 +7,7 @@ from sklearn.utils import Bunch
 
 from ..estimator.by_evidence import covariance_of, members_of
 from ..estimator.reach import constant_noise_of, knows_errors, loss_of, raw_prediction_of, rows_for_network
+from ..evidence.bounds import bounded
 from .table import network_by_evidence
 
 
@@ -27,10 +28,11 @@ def leverage(estimator: Any, X: Any) -> Bunch:
 
         leverage : ndarray of shape (n_samples,)
             The variance of the prediction in units of that of the noise, summed over outputs. Of a classifier the
-            variance of the log odds times p (1 - p).
+            variance of the log odds z times the curvature by which the evidence bounds the loss, of two classes
+            tanh(z / 2) / (2 z), which also shows rows far out whose class is sure.
         relative : ndarray of shape (n_samples,)
-            By how many times it is larger than in the mean over the training rows, where it is
-            `effective_n_parameters_` by their number.
+            The leverage as a multiple of `effective_n_parameters_` by the number of training rows, which is its mean
+            over these; of a classifier the mean is between one and two, since the bound is above the curvature.
         share : ndarray of shape (n_samples,)
             What part of the variance of a new observation is the model's, from 0 to 1.
 
@@ -62,13 +64,17 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     rows = rows_for_network(estimator, X)
     V = covariance_of(network, rows)
     if hasattr(network, "classes_"):
-        slopes = loss_of(network).link_slopes(raw_prediction_of(network, rows).astype(np.float64))
-        found = np.einsum("nop,npo->n", slopes, V)
+        loss, Z = loss_of(network), raw_prediction_of(network, rows).astype(np.float64)
+        C = bounded(loss).curvature_factor(Z, Z)
+        found = np.einsum("noc,npc,nop->n", C, C, V)
+        of_variance = np.einsum("nop,npo->n", loss.link_slopes(Z), V)
     else:
         noise = constant_noise_of(network, "leverage")
         if knows_errors(network):
             raise ValueError("leverage needs a fit without y_std: the noise of its rows is not known any more.")
         found = np.einsum("nkk->nk", V) @ np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0.0)
+        of_variance = found
     effective = network.effective_n_parameters_
     n_rows = min(member.degrees_of_freedom for member in members_of(network)) + effective
-    return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))
+    share = of_variance / (network.n_outputs_ + of_variance)
+    return Bunch(leverage=found, relative=found * n_rows / effective, share=share)

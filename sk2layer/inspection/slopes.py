@@ -54,7 +54,8 @@ def average_slopes(
         p_value : ndarray
             The probability of a z that is farther from 0, if there were no slope.
         spread : ndarray of shape (n_features,)
-            The standard deviation of each input in X. The slope times the spread compares inputs of different units.
+            The standard deviation of each input in X, of dates in days. The slope times the spread compares inputs of
+            different units.
         feature_names : list of str
             The names of the inputs.
         frame : DataFrame

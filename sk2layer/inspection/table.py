@@ -61,7 +61,7 @@ def names_of_outputs(network: Any, n_outputs: int) -> list[str]:
 
 
 def spreads_of(X: Any) -> Array:
-    """Return the standard deviation of each column, NaN where it is no numbers."""
+    """Return the standard deviation of each column, of dates in days, NaN where it is no numbers."""
     return np.array([_spread(column(X, j)) for j in range(np.shape(X)[1])])
 
 
@@ -73,10 +73,14 @@ def column(X: Any, j: int) -> Any:
 
 
 def _spread(values: Any) -> float:
+    if values.dtype.kind in "mM":
+        known = values[~np.isnat(values)]
+        values = (known - known[:1]) / np.timedelta64(1, "D")
     try:
-        return float(np.nanstd(np.asarray(values, dtype=np.float64)))
+        numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         return np.nan
+    return float(np.nanstd(numbers)) if np.isfinite(numbers).any() else np.nan
 
 
 def replaced(X: Any, values: dict[int, Any]) -> Any:

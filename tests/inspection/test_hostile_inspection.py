@@ -140,3 +140,27 @@ def test_where_nothing_varies_the_model_has_no_leverage():
     assert not found.leverage.any()
     assert not found.relative.any()
     assert not found.share.any()
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "s"])
+def test_dates_have_a_grid_between_them_in_any_unit(unit):
+    days = np.arange(300)
+    table = pd.DataFrame({"built": (np.datetime64("2020-01-01") + days).astype(f"datetime64[{unit}]")})
+    table.loc[5, "built"] = pd.NaT
+    y = np.sin(days / 60.0) + 0.1 * np.random.default_rng(0).normal(size=300)
+    model = make_table_pipeline(TwoLayerRegressor(5, random_state=0), n_pieces=4).fit(table, y)
+    found = partial_dependence(model, table, "built", grid_resolution=7)
+    assert found.grid_values[0].dtype == table["built"].dtype
+    grid = pd.DataFrame({"built": found.grid_values[0]})
+    assert_allclose(found.average[0], model.predict(grid))
+    assert np.ptp(found.average) > 1.0
+    (spread,) = average_slopes(model, table).spread
+    assert spread == pytest.approx(np.delete(days, 5).std())  # in days, as the slope is
+
+
+def test_a_column_without_values_has_no_spread_and_no_warning():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=60), "empty": np.nan, "town": "Ulm"})
+    model = make_table_pipeline(TwoLayerRegressor(3, random_state=0), n_pieces=1)
+    found = average_slopes(model.fit(table, table["a"] + 0.1 * rng.normal(size=60)), table)
+    assert_allclose(found.spread, [table["a"].std(ddof=0), np.nan, np.nan])

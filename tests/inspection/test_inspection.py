@@ -228,6 +228,8 @@ def test_leverage_of_classes_and_of_an_average():
         inside = leverage(model, X)
         assert inside.leverage.shape == (200,)
         assert np.all(inside.leverage > 0.0)
+        assert 1.0 < inside.relative.mean() < 2.0
+        assert np.median(leverage(model, 5.0 * X).relative) > 2.0
         assert np.all((inside.share > 0.0) & (inside.share < 1.0))
 
 
