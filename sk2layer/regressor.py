@@ -2,12 +2,13 @@
 
 # Longer than 300 lines: the parameters, attributes and methods of one estimator, most of it docstrings.
 
+import warnings
 from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
 from scipy.special import stdtrit
-from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin, clone
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .estimator import noise_of_inputs
 from .estimator.base import BaseTwoLayer
-from .estimator.callback_support import with_callbacks
+from .estimator.callback_support import FRAMES_OF_FIT, with_callbacks
 from .estimator.data import where_the_rows_are
 from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
@@ -23,7 +24,7 @@ from .estimator.mlp import to_mlp
 from .estimator.targets import RealTargets
 from .evidence.new_targets import quantile
 from .evidence.slopes import chained, link_deviations, raw_deviations
-from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval
+from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval, students
 from .model.likelihoods import StudentT
 from .model.log_link import Gamma, Poisson
 from .model.losses import HalfSquaredError, Loss
@@ -306,10 +307,18 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         if self.noise != "inputs":
             return self._fit(X, y, sample_weight, validation, init, y_std)
         self._check_parameters(X)
-        noise_of_inputs.check(self, X, y_std, validation, init)
-        mean, variance = noise_of_inputs.fit_in_turn(self, X, y, sample_weight)
-        self._take_over(mean)
-        self.noise_model_ = variance
+        noise_of_inputs.check(self, X, y_std, validation)
+        fits = noise_of_inputs.fit_in_turn(
+            self, X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init
+        )
+        self._take_over(fits.mean)
+        self._interrupted = self._interrupted or fits.interrupted
+        self.noise_model_ = None
+        if fits.variance is not None:
+            self.noise_model_ = clone(fits.variance).set_params(warm_start=False)
+            self.noise_model_._take_over(fits.variance)
+        for message in fits.said:
+            warnings.warn(message, stacklevel=1 + FRAMES_OF_FIT)
         return self
 
     @where_the_rows_are
@@ -348,7 +357,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             return self._of_outputs(self._fitted_loss().inverse_link(Z))
         variance, loss = self._predictive_variance(X), self._fitted_loss()
         if loss.has_noise:
-            variance = variance + self._noise_variance(X) if include_noise else variance
+            variance = variance + self._noise_variance(X)[0] if include_noise else variance
         else:
             variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
         return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
@@ -381,7 +390,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
         """
         check_confidence_level(confidence_level)
-        if not self._fitted_loss().has_noise:
+        if not self._fitted_loss().has_noise or self._noise_depends_on_inputs():
             levels = [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level]
             return self.predict_quantile(X, levels, include_noise=include_noise)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
@@ -420,8 +429,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         if include_noise and not loss.has_noise:
             found = [quantile(loss, Z, variance, level) for level in levels]
         else:
-            std = np.sqrt(variance + self._noise_variance(X) if include_noise else variance)
-            found = [loss.inverse_link(Z + std * stdtrit(self._noise_is_known_by(), level)) for level in levels]
+            noise, doubt = self._noise_variance(X) if include_noise else (0.0, 0.0)
+            scale, known_by = students(variance, noise, doubt, self._noise_is_known_by())
+            found = [loss.inverse_link(Z + scale * stdtrit(known_by, level)) for level in levels]
         quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
         return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
 
@@ -429,10 +439,12 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
         return np.einsum("nkk->nk", self._predictive_covariance(X))
 
-    def _noise_variance(self, X: Any) -> Array:
-        """Return the variance of Gaussian noise at each row, of a shape that goes with (n_samples, n_outputs)."""
-        model = getattr(self, "noise_model_", None)
-        return noise_of_inputs.Fits(self, model).noise_variance(X)
+    def _noise_variance(self, X: Any) -> tuple[Array, Array]:
+        """Return the variance of Gaussian noise at each row, and its deviation; shapes go with (n_samples, k)."""
+        return noise_of_inputs.Fits(self, getattr(self, "noise_model_", None)).noise_variance(X)
+
+    def _noise_depends_on_inputs(self) -> bool:
+        return getattr(self, "noise_model_", None) is not None
 
     def _noise_is_known_by(self) -> float:
         """Return the degrees of freedom of Student's intervals."""

@@ -49,9 +49,9 @@ ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"
 """What scikit-learn keeps of callbacks in an estimator."""
 
 
-def has_callbacks(estimator: Any) -> bool:
-    """Return whether a fit would tell callbacks of its iterations."""
-    return bool(getattr(estimator, "_skl_callbacks", ()))
+def saves_states(estimator: Any) -> bool:
+    """Return whether a callback of the estimator asks for states that a fit can go on from."""
+    return any(hasattr(callback, "on_state") for callback in getattr(estimator, "_skl_callbacks", ()))
 
 
 def without_callbacks(estimator: Any) -> Any:
