@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 from scipy.special import stdtrit
-from sklearn.base import MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -313,10 +313,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         )
         self._take_over(fits.mean)
         self._interrupted = self._interrupted or fits.interrupted
-        self.noise_model_ = None
-        if fits.variance is not None:
-            self.noise_model_ = clone(fits.variance).set_params(warm_start=False)
-            self.noise_model_._take_over(fits.variance)
+        self.noise_model_ = fits.variance
         for message in fits.said:
             warnings.warn(message, stacklevel=1 + FRAMES_OF_FIT)
         return self

@@ -102,7 +102,7 @@ def fit_in_turn(regressor: Any, X: Any, y: Any, sample_weight: Any, **init: Any)
     """Return what the parameters of the regressor ask for, fitted; the best so far if the user interrupts."""
     goes_on = regressor.n_init == 1 or regressor.restarts == "best"  # an average cannot be gone on with
     plain = without_callbacks(clone(regressor)).set_params(noise="constant", warm_start=goes_on)
-    reporter, constant = SearchReporter(regressor, 1 + 2 * ROUNDS, X, y), clone(plain)
+    reporter, constant = SearchReporter(regressor, 1 + 2 * ROUNDS, X, y, "network"), clone(plain)
     tasks = iter(reporter.tasks)
     kept = found = Fits(constant, None, _fit(constant, tasks, X, y, sample_weight, **init))
     Y = np.asarray(y, dtype=np.float64)
@@ -125,7 +125,8 @@ def fit_in_turn(regressor: Any, X: Any, y: Any, sample_weight: Any, **init: Any)
         _charge(found, X, squares, weight)
         kept = max(kept, found, key=lambda fits: fits.mean.loo_log_density_)
     reporter.end()
-    return kept
+    said = tuple({str(its): its for its in kept.said}.values())
+    return kept._replace(variance=kept.variance and _ended(kept.variance), said=said)
 
 
 def _fit(model: Any, tasks: Iterator[CandidateTask], X: Any, y: Any, sample_weight: Any, **given: Any) -> Said:
@@ -141,6 +142,13 @@ def _fit(model: Any, tasks: Iterator[CandidateTask], X: Any, y: Any, sample_weig
 def _going_on(network: Any) -> Any:
     """Return what goes on from a fitted network, or begins anew where that is a constant."""
     return without_callbacks(network) if network.coefs_[1].any() else clone(network)
+
+
+def _ended(network: Any) -> Any:
+    """Return the network without what it would go on from."""
+    ended = clone(network).set_params(warm_start=False)
+    ended._take_over(network)
+    return ended
 
 
 def _charge(fits: Fits, X: Any, squares: Array, weight: Array) -> None:
