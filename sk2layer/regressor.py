@@ -93,7 +93,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     noise : {"constant", "inputs"}, default="constant"
         Whether the variance of Gaussian noise is one number, or depends on the inputs: then a second network, as
         large as the first, estimates it, if the leave-one-out density says that it is worth it. For fits by evidence in
-        memory, with the loss "squared_error".
+        memory, with the loss "squared_error"; intervals are Student's, the wider the less is known of the noise.
     loss : {"squared_error", "student_t", "poisson", "gamma"}, default="squared_error"
         Which noise the targets have: Gaussian of one variance; Student's t, in which outliers weigh little, with its
         scale and its degrees of freedom estimated; counts, or rates with their exposures for
