@@ -87,7 +87,8 @@ def check(regressor: Any, X: Any, y_std: Any, validation: tuple[Any, ...]) -> No
         (regressor.loss != "squared_error", f"loss='squared_error'. Got loss={regressor.loss!r}"),
         (
             not will_be_by_evidence(regressor),
-            f"a fit by evidence. Got alpha={regressor.alpha!r} and solver={regressor.solver!r}",
+            f"a fit by evidence. Got alpha={regressor.alpha!r}, solver={regressor.solver!r} and "
+            f"early_stopping={regressor.early_stopping!r}",
         ),
         (regressor.warm_start, "warm_start=False. Got True: pass coefs_init and intercepts_init to go on from weights"),
         (y_std is not None, "y_std=None. Got y_std: where the errors are known, set noise='constant'"),
