@@ -1,4 +1,4 @@
-"""Which array types the signatures speak of."""
+"""The array types that signatures name."""
 
 from typing import Any, TypeAlias
 

@@ -1,4 +1,4 @@
-"""Callbacks of our own, for `set_callbacks`: what scikit-learn has none for.
+"""Callbacks for `set_callbacks` that scikit-learn does not have.
 
 Experimental, as scikit-learn's callbacks are: they need scikit-learn 1.9 or newer, and may change with it.
 """
@@ -248,7 +248,7 @@ def _plain(estimator: BaseTwoLayer) -> BaseTwoLayer:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Return whether two parameters are equal; what has parameters or a state of its own counts by its type."""
+    """Return whether two parameters are equal; objects with parameters or a state are equal if their types are."""
     if isinstance(one, NUMBERS) and isinstance(other, NUMBERS):
         return bool(one == other)
     return type(one) is type(other) and (one == other or not isinstance(one, str | dict | None))

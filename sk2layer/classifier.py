@@ -1,7 +1,6 @@
 """Classification: labels, log loss, a sigmoid output for two classes or several labels, softmax for several classes."""
 
 from functools import partial
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._typing import Array
 from .estimator.base import BaseTwoLayer
-from .estimator.checks import MAX_WEIGHT
 from .estimator.data import where_the_rows_are
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
-from .estimator.targets import LabelTargets, check_labels, sorted_labels
+from .estimator.targets import LabelTargets, sorted_labels
 from .evidence.slopes import chained, log_odds_slopes, probability_slopes
 from .evidence.uncertainty import moderate
 from .rows.predict import predict_slopes
@@ -169,6 +167,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
     True
     """
 
+    _targets = LabelTargets
     _parameter_constraints = {
         **BaseTwoLayer._parameter_constraints,
         "class_weight": [dict, choice("balanced"), None],
@@ -444,7 +443,7 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
             )
 
     def _moderated_prediction(self, X: Any) -> Array:
-        """Return the raw predictions, closer to zero where the posterior is unsure of them, if there is one."""
+        """Return the raw predictions; after a fit by evidence they are nearer to zero where their variance is large."""
         Z = self._raw_prediction(X)
         if self._posterior is None:
             return Z
@@ -459,39 +458,6 @@ class TwoLayerClassifier(ClassifierMixin, IncrementalTwoLayer):
 
     def _remember_targets(self, targets: Any) -> None:
         self.classes_, self._multilabel = targets.classes, targets.multilabel
-
-    @staticmethod
-    def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
-        labels, number = np.unique(np.asarray(check_labels(y, "y")), axis=0, return_inverse=True)
-        return labels, np.bincount(number.ravel(), weight, minlength=len(labels)).astype(np.float64)
-
-    def _class_factors(self, targets: Any, Y: Any, weight: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return None
-        if targets.multilabel:
-            raise ValueError("class_weight must be None where there are several labels per sample.")
-        totals = np.bincount(targets.codes(Y), weight, minlength=len(targets.classes)).astype(np.float64)
-        factors = np.where(totals > 0.0, self._class_weights(targets.classes, totals), 0.0)
-        if not 0.0 < totals @ np.minimum(factors, MAX_WEIGHT) <= MAX_WEIGHT:
-            raise ValueError(
-                "class_weight must not be zero for all samples, and all weights must sum to at most "
-                f"{MAX_WEIGHT:g}. Got {self.class_weight}."
-            )
-        if not self._grouping():
-            return factors
-        factors /= factors.max()
-        return factors * (totals @ factors / (totals @ np.square(factors)))
-
-    def _class_weights(self, classes: Array, totals: Array) -> Array:
-        """Return the weight of each class, given the total weight of its samples."""
-        if isinstance(self.class_weight, dict):
-            strange = [label for label in self.class_weight if isinstance(label, str) != isinstance(classes[0], str)]
-            if strange or not all(isinstance(v, Real) and 0.0 <= v < np.inf for v in self.class_weight.values()):
-                raise ValueError(
-                    f"class_weight must give numbers >= 0 to labels like {classes.tolist()}. Got {self.class_weight}."
-                )
-            return np.array([self.class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
-        return totals.sum() / (len(classes) * np.where(totals > 0.0, totals, np.inf))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

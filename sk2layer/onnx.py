@@ -19,7 +19,8 @@ from scipy.linalg import solve_triangular
 from ._typing import Array
 from .classifier import TwoLayerClassifier
 from .estimator.by_evidence import posterior_of
-from .estimator.reach import activation_of, constant_noise_of, is_multilabel
+from .estimator.noise_of_inputs import MOST_DOUBT
+from .estimator.reach import activation_of, is_multilabel, loss_of, noise_model_of
 from .evidence.uncertainty import FittedPosterior
 from .regressor import TwoLayerRegressor
 from .rows.scaling import inverse_of
@@ -273,11 +274,45 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
                 'return_std=True needs a fit by evidence: alpha="auto", "evidence" or "ard". '
                 f"Got alpha={model.alpha!r}, and the penalty {model.alpha_:g} was used."
             )
-        noise = constant_noise_of(model, "return_std=True")
         variance = _variance(graph, x, posterior, dtype, identity)
-        if container.get_options(model, {"include_noise": True}).get("include_noise", True):
-            variance = graph("Add", variance, graph.constant(noise, np.float64))
+        include_noise = container.get_options(model, {"include_noise": True}).get("include_noise", True)
+        if model.out_activation_ == "exp":
+            loss, z = loss_of(model), graph.cast(Z, np.float64)
+            variance = _variance_of_exponential(graph, z, variance, loss, include_noise=include_noise)
+        elif include_noise:
+            variance = graph("Add", variance, _noise_variance(graph, x, model, dtype))
         graph.cast(graph("Sqrt", variance), dtype, output=operator.outputs[1].full_name)
+
+
+def _noise_variance(graph: Graph, x: str, model: Any, dtype: Any) -> str:
+    """Append the variance of noise that is added; where it depends on the inputs, see `noise_of_inputs`."""
+    loss, zero, depends = loss_of(model), np.zeros((1, model.n_outputs_)), noise_model_of(model)
+    constant = model.noise_variance_ if loss.has_noise else loss.variance(zero, zero, include_noise=True)
+    noise = graph.constant(constant, np.float64)
+    if depends is None:
+        return noise
+    identity = np.eye(model.n_outputs_)
+    z = graph.cast(_raw_prediction(graph, x, depends, dtype, identity), np.float64)
+    variance = _variance(graph, x, posterior_of(depends), dtype, identity)
+    most = graph.constant(np.exp(MOST_DOUBT), np.float64)
+    above = graph("Sqrt", graph("Min", graph("Exp", variance), most))  # e^(V/2)
+    return graph("Add", noise, graph("Mul", graph("Exp", z), above))
+
+
+def _variance_of_exponential(graph: Graph, z: str, variance: str, loss: Any, *, include_noise: bool) -> str:
+    """Append `LogLink.variance`, with (e^V + 1) tanh(V/2) for e^V - 1, which is exact where V is small, too."""
+
+    def exponential(by_z: float, by_variance: float) -> str:
+        each = (z, by_z), (variance, by_variance)
+        return graph("Exp", graph("Add", *(graph("Mul", value, graph.constant(by, np.float64)) for value, by in each)))
+
+    half = graph("Tanh", graph("Mul", variance, graph.constant(0.5, np.float64)))
+    below = graph("Mul", graph("Add", graph("Exp", variance), graph.constant(1.0, np.float64)), half)
+    found = graph("Mul", exponential(2.0, 1.0), below)
+    if include_noise:
+        of_noise = exponential(loss.power, 0.5 * loss.power**2)
+        found = graph("Add", found, graph("Mul", of_noise, graph.constant(loss.dispersion, np.float64)))
+    return graph("Min", found, graph.constant(np.finfo(np.float64).max, np.float64))
 
 
 def _float_type(operator: Any) -> Any:

@@ -4,10 +4,9 @@
 
 import warnings
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-from scipy.special import stdtrit
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -16,15 +15,17 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .estimator import noise_of_inputs
 from .estimator.base import BaseTwoLayer
+from .estimator.by_evidence import new_targets_of, noise_variance_of, posterior_of
 from .estimator.callback_support import FRAMES_OF_FIT, with_callbacks
 from .estimator.data import where_the_rows_are
 from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
+from .estimator.reach import noise_model_of, raw_variance_of
 from .estimator.targets import RealTargets
-from .evidence.new_targets import quantile
+from .evidence.new_targets import held_in, quantiles
 from .evidence.slopes import chained, link_deviations, raw_deviations
-from .evidence.uncertainty import FittedPosterior, Mixture, check_confidence_level, interval, students
+from .evidence.uncertainty import check_confidence_level, interval
 from .model.likelihoods import StudentT
 from .model.log_link import Gamma, Poisson
 from .model.losses import HalfSquaredError, Loss
@@ -199,6 +200,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     True
     """
 
+    _targets = RealTargets
     _parameter_constraints = {
         **BaseTwoLayer._parameter_constraints,
         "noise": [choice("constant", "inputs")],
@@ -352,12 +354,12 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         Z = self._raw_prediction(X)
         if not return_std:
             return self._of_outputs(self._fitted_loss().inverse_link(Z))
-        variance, loss = self._predictive_variance(X), self._fitted_loss()
+        variance, loss = raw_variance_of(self, X), self._fitted_loss()
         if loss.has_noise:
-            variance = variance + self._noise_variance(X)[0] if include_noise else variance
+            variance = variance + noise_variance_of(self, X) if include_noise else variance
         else:
             variance = loss.variance(Z.astype(np.float64), variance, include_noise=include_noise)
-        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(np.sqrt(variance).astype(Z.dtype))
+        return self._of_outputs(loss.inverse_link(Z)), self._of_outputs(held_in(np.sqrt(variance), Z.dtype))
 
     @where_the_rows_are
     def predict_interval(self, X: Any, confidence_level: float = 0.95, *, include_noise: bool = True) -> Array:
@@ -387,11 +389,11 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
         """
         check_confidence_level(confidence_level)
-        if not self._fitted_loss().has_noise or self._noise_depends_on_inputs():
+        if not self._fitted_loss().has_noise or noise_model_of(self) is not None:
             levels = [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level]
             return self.predict_quantile(X, levels, include_noise=include_noise)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)
-        return interval(y, std, self._noise_is_known_by(), confidence_level)
+        return interval(y, std, posterior_of(self).degrees_of_freedom, confidence_level)
 
     @where_the_rows_are
     def predict_quantile(self, X: Any, q: Any, *, include_noise: bool = True) -> Array:
@@ -419,33 +421,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         ValueError
             If `q` is not in (0, 1), or after a fit with a given penalty.
         """
-        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
-        if levels.ndim > 1 or not ((levels > 0.0) & (levels < 1.0)).all():
-            raise ValueError(f"q must be a float in the range (0, 1), or several. Got {q!r}.")
-        Z, variance, loss = self._raw_prediction(X), self._predictive_variance(X), self._fitted_loss()
-        if include_noise and not loss.has_noise:
-            found = [quantile(loss, Z, variance, level) for level in levels]
-        else:
-            noise, doubt = self._noise_variance(X) if include_noise else (0.0, 0.0)
-            scale, known_by = students(variance, noise, doubt, self._noise_is_known_by())
-            found = [loss.inverse_link(Z + scale * stdtrit(known_by, level)) for level in levels]
-        quantiles = [self._of_outputs(its.astype(Z.dtype)) for its in found]
-        return quantiles[0] if np.ndim(q) == 0 else np.stack(quantiles, axis=-1)
-
-    def _predictive_variance(self, X: Any) -> Array:
-        """Return the posterior variances of the raw predictions, shape (n_samples, n_outputs)."""
-        return np.einsum("nkk->nk", self._predictive_covariance(X))
-
-    def _noise_variance(self, X: Any) -> tuple[Array, Array]:
-        """Return the variance of Gaussian noise at each row, and its deviation; shapes go with (n_samples, k)."""
-        return noise_of_inputs.Fits(self, getattr(self, "noise_model_", None)).noise_variance(X)
-
-    def _noise_depends_on_inputs(self) -> bool:
-        return getattr(self, "noise_model_", None) is not None
-
-    def _noise_is_known_by(self) -> float:
-        """Return the degrees of freedom of Student's intervals."""
-        return max(cast(FittedPosterior | Mixture, self._posterior).degrees_of_freedom, 1.0)
+        return self._of_outputs(quantiles(new_targets_of(self, X, include_noise=include_noise), q))
 
     def _of_outputs(self, values: Array) -> Array:
         """Return values of shape (n_samples, n_outputs) with the dimensions of the y that was fitted."""

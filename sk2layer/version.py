@@ -1,3 +1,3 @@
-"""Which version this is; between releases, the next one's with .dev0, which files it writes are told by."""
+"""The version, which is also written into stored files; between releases, the next one with .dev0."""
 
 VERSION = "0.1.0.dev0"

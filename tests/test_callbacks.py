@@ -507,8 +507,12 @@ class Predictor:
 
 
 def watched():
-    models = [TwoLayerRegressor(), TwoLayerClassifier(solver="adam"), TwoLayerClassifier(solver="lm")]
-    return [model.set_params(max_iter=20).set_callbacks(Predictor()) for model in models] if SUPPORTED else []
+    models = [
+        TwoLayerRegressor(3, max_iter=3),
+        TwoLayerClassifier(3, solver="lm", max_iter=3),
+        TwoLayerClassifier(3, solver="adam", max_iter=20),
+    ]
+    return [model.set_callbacks(Predictor()) for model in models] if SUPPORTED else []
 
 
 @unconverged

@@ -20,6 +20,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor, callbacks
 from sk2layer.callbacks import Checkpoint
@@ -32,8 +33,6 @@ pytestmark = [
         not hasattr(TwoLayerRegressor, "set_callbacks"), reason=f"scikit-learn {sklearn.__version__} has no callbacks"
     ),
 ]
-
-N_KILLS = 20
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(300, 4)) * [1.0, 5.0, 0.1, 1.0] + [0.0, 1.0, 1.0, 0.0]
@@ -102,18 +101,19 @@ def assert_same_fit(one, other):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("n_kills", mostly_slow([2, 20]))
 @pytest.mark.parametrize(
     "params", [{"solver": "adam", "max_iter": 200}, {"solver": "lm", "hidden_units": 8, "max_iter": 100}]
 )
-def test_killed_at_random_moments_all_end_at_the_same_weights(params, tmp_path):
-    """Twenty processes are killed while they fit, and write after each iteration; each fit goes on here."""
+def test_killed_at_random_moments_all_end_at_the_same_weights(params, n_kills, tmp_path):
+    """Processes are killed while they fit, and write after each iteration; each fit goes on here."""
     model = model_of("adam", **{"alpha": 1e-4, **params})
     whole = clone(model).fit(X, NUMBERS)
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["sk2layer.callbacks", "sklearn.callback"])
-    moments, n_kills = random.Random(0), 0
-    while n_kills < N_KILLS:
-        path = tmp_path / f"{n_kills}.checkpoint"
+    moments, n_killed = random.Random(0), 0
+    while n_killed < n_kills:
+        path = tmp_path / f"{n_killed}.checkpoint"
         process = processes.Process(target=clone(model).set_callbacks(checkpoint_at(path)).fit, args=(X, NUMBERS))
         process.start()
         while not path.exists():
@@ -126,7 +126,7 @@ def test_killed_at_random_moments_all_end_at_the_same_weights(params, tmp_path):
             path.unlink()
             continue
         assert process.exitcode == -signal.SIGKILL
-        n_kills += 1
+        n_killed += 1
         resumed = checkpoint_at(path).resume(model)
         assert 0 < resumed.n_iter_ <= whole.n_iter_
         assert_same_fit(resumed.fit(X, NUMBERS), whole)

@@ -3,15 +3,17 @@
 import doctest
 import inspect
 import pkgutil
-from pathlib import Path
+import re
 
 import pytest
+from repository import text_of
 
 import sk2layer
+from sk2layer.model.activations import ACTIVATIONS
+from sk2layer.solvers import SOLVERS
 
 validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
 
-API = Path(__file__).parents[1] / "docs" / "api.md"
 PUBLIC = [sk2layer, *(getattr(sk2layer, room) for room in sk2layer.ROOMS)]
 
 WAIVED = {
@@ -65,14 +67,31 @@ def test_the_docstring_is_complete(name):
     assert not faults
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if ">>>" in (pkgutil.resolve_name(name).__doc__ or "")])
-def test_examples_run(name):
-    """Those of methods, too, which pytest finds only where a class is said to be in the file that has it."""
+def is_method(name):
+    return inspect.isclass(pkgutil.resolve_name(name.rpartition(".")[0]))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if is_method(name) and ">>>" in (pkgutil.resolve_name(name).__doc__ or "")]
+)
+def test_examples_of_methods_run(name):
+    """Those that pytest does not find, since it looks for them where a class is said to be in the file that has it."""
     found = doctest.DocTestFinder(recurse=False).find(pkgutil.resolve_name(name), name, module=False, globs={})
     assert sum(len(test.examples) for test in found)
     for test in found:
         said = []
         assert not doctest.DocTestRunner().run(test, out=said.append).failed, "".join(said)
+
+
+@pytest.mark.parametrize("Estimator", [sk2layer.TwoLayerRegressor, sk2layer.TwoLayerClassifier])
+def test_every_choice_is_named_where_users_look(Estimator):
+    """In the docstrings and the mathematics: whoever adds one is told here."""
+    named = re.search(r"\n    activation : {(.*?)}", Estimator.__doc__).group(1)
+    assert set(re.findall(r'"(\w+)"', named)) == {*ACTIVATIONS}
+    solvers = re.search(r"\n    solver : {(.*?)}", Estimator.__doc__).group(1)
+    assert set(re.findall(r'"(\w+)"', solvers)) == {"auto", *SOLVERS}
+    mathematics = text_of("docs/mathematics.md")
+    assert all(f'| `"{name}"` | $' in mathematics for name in ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.split(".")[-1][0].isupper()])
@@ -84,5 +103,5 @@ def test_every_class_has_an_example(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if name.split(".")[-1][0].isupper()])
 def test_every_class_is_in_the_reference(name):
     module, _, name = name.rpartition(".")
-    section = API.read_text(encoding="utf-8").partition(f".. currentmodule:: {module}\n")[2].partition("```")[0]
+    section = text_of("docs/api.md").partition(f".. currentmodule:: {module}\n")[2].partition("```")[0]
     assert name in section.split()

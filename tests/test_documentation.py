@@ -2,12 +2,11 @@
 
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
+from repository import text_of
 
-PAGE = Path(__file__).parents[1] / "docs" / "mathematics.md"
-POINTERS = sorted(set(re.findall(r"`(\w+(?:\.\w+)+)`", PAGE.read_text(encoding="utf-8"))))
+POINTERS = sorted(set(re.findall(r"`(\w+(?:\.\w+)+)`", text_of("docs/mathematics.md"))))
 
 
 def test_the_page_points_to_code():

@@ -4,11 +4,11 @@ import copy
 import pickle
 import re
 import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+from repository import text_of
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -345,9 +345,9 @@ def test_a_mixed_integer_program_finds_the_best_input_of_a_relu_network():
     """By the code of the guide: nothing within the bounds and the budget is better."""
     pytest.importorskip("pyomo.environ", reason="Pyomo is not installed")
     pytest.importorskip("highspy", reason="HiGHS is not installed")
-    page = Path(__file__).parents[1] / "docs" / "guide" / "optimising.md"
+    page = text_of("docs/guide/optimising.md")
     namespace = {}
-    exec(re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[1], namespace)
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], namespace)
     model, best = namespace["model"], namespace["best"]
     assert best.sum() <= 5.0 + 1e-6
     assert namespace["p"].y() == pytest.approx(model.predict([best])[0], abs=1e-6)

@@ -115,7 +115,7 @@ def test_several_labels(solver, multilabel):
     np.testing.assert_array_equal(model.classes_, [0, 1, 2])
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(activation, diabetes, iris):
     X, y = diabetes
     assert TwoLayerRegressor(activation=activation, random_state=0).fit(X, y).score(X, y) > 0.45

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
+from sk2layer.model.activations import ACTIVATIONS
 
 NAMED = re.compile(
     r"\b(X|y|sample_weight|X_val|y_val|n_samples|n_features|numbers of samples|class|classes|label|labels|weights?|"
@@ -25,7 +26,7 @@ NAMED = re.compile(
 
 PARAMETERS = {
     "hidden_units": st.sampled_from([1, 2, 3, 7, 0, -1, 2.5, None, "3", np.int32(2)]),
-    "activation": st.sampled_from(["sigmoid", "tanh", "relu", "identity", "logistic", None]),
+    "activation": st.sampled_from([*ACTIVATIONS, "logistic", None]),
     "solver": st.sampled_from(["auto", "gd", "sgd", "adam", "lbfgs", "lm", "newton", 3]),
     "alpha": st.sampled_from(["auto", "evidence", "ard", 0.0, 1e-12, 1.0, 1e12, 1e300, -1.0, np.nan, np.inf, "much"]),
     "standardize": st.sampled_from([True, False, "yes"]),

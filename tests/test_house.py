@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import text_of
 
 import sk2layer
 from sk2layer import callbacks, export, inspection, model_selection, preprocessing
@@ -124,7 +125,7 @@ def test_the_house_is_small():
 
 def rooms_on_the_map():
     """Yield what CONTRIBUTING says that there is: room and file, from the top. Names end where what they are begins."""
-    text = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = text_of("CONTRIBUTING.md")
     room = ""
     for line in text.partition("sk2layer/\n")[2].partition("```")[0].splitlines():
         names = line[:WHAT_IT_IS].split()

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from repository import ROOT, text_of
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +19,6 @@ from sk2layer import TwoLayerClassifier, TwoLayerRegressor, solvers
 from sk2layer.preprocessing import PiecewiseLinearEncoder
 from sk2layer.solvers.documentation import DOCUMENTATION
 
-ROOT = Path(__file__).parents[1]
 PAGES = Path(os.environ.get("SK2LAYER_HTML", ROOT / "docs" / "_build" / "html")) / "generated"
 CLASSES = [TwoLayerRegressor, TwoLayerClassifier, PiecewiseLinearEncoder, *solvers.SOLVERS.values()]
 every_class = pytest.mark.parametrize("Class", CLASSES)
@@ -51,7 +51,7 @@ def test_a_class_links_to_its_page(Class):
 
 
 def test_the_address_is_that_of_the_project():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
     assert project["urls"]["Documentation"] == DOCUMENTATION
 
 

@@ -7,22 +7,22 @@ import doctest
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import ROOT, text_of
 from scipy.special import expit, log_expit
 from sklearn.neural_network import MLPRegressor
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.solvers import SGD
 
-PAGES = Path(__file__).parents[1] / "docs" / "migrate"
+FOLDER = "docs/migrate"
 
 
 def blocks(page, language):
     """Return the blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", (PAGES / page).read_text(encoding="utf-8"), re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(f"{FOLDER}/{page}"), re.M | re.S)
 
 
 def run_examples(page, namespace, *, only=""):
@@ -117,7 +117,7 @@ def test_gradient_descent_of_pytorch_is_the_same():
 def test_the_tables_name_parameters_that_exist():
     """Whatever a page calls `name=` or `name_` of ours is a parameter or an attribute."""
     named = set()
-    for page in PAGES.glob("*.md"):
+    for page in [*(ROOT / FOLDER).glob("*.md")] or pytest.skip("the documentation is not here"):
         rows = re.findall(r"^\|[^|]*\|([^|]*)\|", page.read_text(encoding="utf-8"), re.M)
         named |= {name for row in rows for name in re.findall(r"`(\w+)=", row)}
     known = {*TwoLayerClassifier().get_params(), *TwoLayerRegressor().get_params()}

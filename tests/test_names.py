@@ -6,14 +6,13 @@ import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from repository import text_of
 
 import sk2layer
 
-API = Path(__file__).parents[1] / "docs" / "api.md"
-ROOMS = sorted(set(re.findall(r"currentmodule:: sk2layer\.(\w+)", API.read_text(encoding="utf-8"))))
+ROOMS = sorted(set(re.findall(r"currentmodule:: sk2layer\.(\w+)", text_of("docs/api.md"))))
 MODULES = [sk2layer, *(importlib.import_module(f"sk2layer.{room}") for room in ROOMS)]
 PUBLIC = [getattr(module, name) for module in MODULES for name in module.__all__]
 DEFINED = [item for item in PUBLIC if inspect.isclass(item) or inspect.isfunction(item)]
@@ -58,7 +57,7 @@ def test_the_lists_of_what_skops_trusts_hold_public_names_only():
 
 def test_development_is_told_from_releases():
     """As long as the changelog has an unreleased version on top, and no longer."""
-    changelog = (API.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    changelog = text_of("CHANGELOG.md")
     number, unreleased = re.search(r"^## \[([\d.]+)\] - (unreleased)?", changelog, re.MULTILINE).groups()
     assert sk2layer.__version__ == (f"{number}.dev0" if unreleased else number)
 

@@ -110,15 +110,62 @@ def test_standard_deviations_need_a_fit_by_evidence():
         run(model, X, {id(model): {"return_std": True}})
 
 
-@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@cache
+def fitted_with(noise, seed, *, matrix=False, dtype=np.float64, **settings):
+    """Return a regressor with another noise, and the targets it was fitted to: from 1, which every loss knows."""
+    y = 1.0 + np.random.default_rng(seed).poisson(np.exp(0.5 + 0.3 * wave))
+    y = np.column_stack([y, 1.0 + X[:, 1] / 100.0 + np.abs(X[:, 0]) * y[::-1]]) if matrix else y
+    model = TwoLayerRegressor(5, random_state=seed).set_params(**settings)
+    return model.set_params(**dict([noise])).fit(X.astype(dtype), y.astype(dtype))
+
+
+every_noise = pytest.mark.parametrize(
+    "noise",
+    [("loss", "student_t"), ("loss", "poisson"), ("loss", "gamma"), ("noise", "inputs")],
+    ids=lambda pair: pair[1],
+)
+
+
+@every_noise
 @every_type
-def test_rates_are_exported_and_their_deviations_are_not(loss, dtype, tolerance):
-    rows, y = X.astype(dtype), np.round(NUMBERS - NUMBERS.min()) + (loss == "gamma")
-    model = TwoLayerRegressor(5, loss=loss, random_state=0).fit(X, y)
-    (exported,) = run(model, rows)
-    assert_close(exported, model.predict(rows).reshape(len(X), -1), 10.0 * tolerance)
-    with pytest.raises(ValueError, match=rf"return_std=True needs loss='squared_error'. Got loss='{loss}'"):
-        run(model, rows, {id(model): {"return_std": True}})
+@pytest.mark.parametrize("matrix", [False, True])
+@pytest.mark.parametrize("include_noise", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_deviations_under_every_noise(noise, dtype, tolerance, matrix, include_noise, seed):
+    model, rows = fitted_with(noise, seed, matrix=matrix), np.vstack([X, 1.5 * X]).astype(dtype)
+    exported = run(model, rows, {id(model): {"return_std": True, "include_noise": include_noise}})
+    expected = model.predict(rows, return_std=True, include_noise=include_noise)
+    for its, ours in zip(exported, expected, strict=True):
+        assert its.dtype == dtype
+        assert_close(its, ours.reshape(len(rows), -1), 10.0 * tolerance)
+
+
+@every_noise
+def test_deviations_of_an_average_of_starts_and_of_a_fit_in_float32(noise):
+    for model, dtype, tolerance in [
+        (fitted_with(noise, 0, n_init=3, restarts="average"), np.float64, 1e-10),
+        (fitted_with(noise, 0, dtype=np.float32), np.float32, 1e-3),
+    ]:
+        rows = X.astype(dtype)
+        exported = run(model, rows, {id(model): {"return_std": True}})
+        for its, ours in zip(exported, model.predict(rows, return_std=True), strict=True):
+            np.testing.assert_allclose(its[:, 0], ours, rtol=tolerance)
+
+
+def test_a_deviation_that_is_infinite_is_so_in_the_graph():
+    rng_of_t = np.random.default_rng(0)
+    y = X[:, 0] + 0.1 * rng_of_t.standard_t(1.0, len(X))
+    model = TwoLayerRegressor(3, loss="student_t", random_state=0).fit(X, y)
+    assert model.degrees_of_freedom_[0] < 2.0
+    assert np.isinf(run(model, X, {id(model): {"return_std": True}})[1]).all()
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_far_away_a_deviation_is_a_large_number(loss):
+    model = fitted_with(("loss", loss), 0)
+    rows = 1e3 * X
+    _, std = run(model, rows, {id(model): {"return_std": True}})
+    np.testing.assert_allclose(std[:, 0], model.predict(rows, return_std=True)[1], rtol=1e-6)
 
 
 def test_an_unknown_option_is_an_error():

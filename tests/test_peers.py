@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 
@@ -95,7 +96,7 @@ def test_the_same_weights_have_the_same_objective(problem, activation):
 
 @every_problem
 @pytest.mark.parametrize("activation", ["logistic", "tanh", "identity"])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_from_the_same_start_lbfgs_comes_at_least_as_low(problem, activation, seed):
     """Not a theorem: the two remember different numbers of pairs, and from some starts (not from these), or at the
     kinks of ReLU, this leads them to different minima."""
@@ -139,14 +140,14 @@ def test_at_the_minimum_of_several_outputs_the_gradient_is_zero(solver, n_output
     assert np.abs(W2).max() > 0.1
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_diabetes_in_its_raw_units(seed):
     X, y = load_diabetes(return_X_y=True, scaled=False)
     model = TwoLayerRegressor(solver="lbfgs", alpha=10, random_state=seed)
     assert cross_val_score(model, X, y, cv=KFold(5, shuffle=True, random_state=seed)).mean() >= 0.46
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_diabetes_in_its_raw_units_in_the_order_of_its_rows(seed):
     X, y = load_diabetes(return_X_y=True, scaled=False)
     assert cross_val_score(TwoLayerRegressor(solver="lbfgs", alpha=10, random_state=seed), X, y).mean() >= 0.46

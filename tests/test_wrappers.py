@@ -20,7 +20,7 @@ from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the wrappers are theirs
 
-QUICK = {"max_iter": 30, "alpha": 0.01, "random_state": 0}
+QUICK = {"max_iter": 20, "alpha": 0.01, "random_state": 0}
 OURS = {Network: Network(2, solver="lm", **QUICK) for Network in (TwoLayerClassifier, TwoLayerRegressor)}
 ITS = [
     {TwoLayerClassifier: MLPClassifier(2, **QUICK), TwoLayerRegressor: MLPRegressor(hidden_layer_sizes=2, **QUICK)},
@@ -60,8 +60,10 @@ def checks(wrapper, models=OURS):
         yield estimator, check, check.func.__name__
 
 
+ALWAYS = ("pipeline of a classifier", "search over regressors", "BaggingRegressor", "StackingClassifier")
+
 CASES = [
-    pytest.param(estimator, check, id=f"{wrapper}: {name}")
+    pytest.param(estimator, check, id=f"{wrapper}: {name}", marks=[] if wrapper in ALWAYS else pytest.mark.slow)
     for wrapper in WRAPPERS
     for estimator, check, name in checks(wrapper)
     if name not in NOT_FOR.get(wrapper, [])

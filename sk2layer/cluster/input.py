@@ -1,4 +1,4 @@
-"""What do estimators do with rows from Dask, and what not? Nothing of Dask is imported before such are there."""
+"""What estimators do with rows from Dask, which is imported only when there are such rows."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -60,15 +60,15 @@ class Cluster(Place):
 
         dtype = check_rows(estimator, _no_rows(X), reset=not again, ensure_min_samples=0).dtype
         blocks = _aligned_blocks({"X": X, "y": y, "sample_weight": sample_weight})
-        kinds_of = self.kinds(estimator)
-        kinds = dask.compute(*(dask.delayed(kinds_of_block)(i, kinds_of, *b[1:]) for i, b in enumerate(blocks)))
-        seen, totals, sizes = (np.concatenate(values) for values in zip(*kinds, strict=True))
+        kind = self.kind_of_targets(estimator)
+        found = dask.compute(*(dask.delayed(labels_of_block)(i, kind, *b[1:]) for i, b in enumerate(blocks)))
+        seen, totals, sizes = (np.concatenate(values) for values in zip(*found, strict=True))
         n_rows, total = sizes.sum(axis=0)
         if n_rows == 0:
             raise ValueError("X must have rows, and sample_weight must not be zero for all of them.")
         targets = self.targets(estimator, seen, seen, again=again)
         unit = unit_of_weight(n_rows, total)
-        self.weigh_classes(estimator, targets, targets.encode(seen), totals / unit)
+        targets.weigh_classes(estimator, targets.encode(seen), totals / unit)
         checks = dask.delayed(Checks(_knowing_columns(estimator), dtype, targets, unit), traverse=False)
         homes = homes_of([rows for rows, *_ in blocks], X)
         kept = _persisted([dask.delayed(check_block)(i, *block, checks) for i, block in enumerate(blocks)], homes)
@@ -108,7 +108,7 @@ class Cluster(Place):
 
 
 def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
-    """Return blocks that Dask keeps, each in its home: what they are made of is read there, too."""
+    """Return the blocks computed and kept by Dask, each on its worker; its sources are read there, too."""
     import dask
 
     kept = list(blocks)
@@ -122,7 +122,7 @@ def _persisted(blocks: list[Any], homes: list[str | None]) -> list[Any]:
 
 
 def _no_rows(X: Any) -> Any:
-    """Return rows of the kind of X, but none."""
+    """Return a collection of the type of X, with its columns and no rows."""
     _check_columns(X)
     return X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]), X.dtype)
 
@@ -137,7 +137,7 @@ def _check_columns(X: Any) -> None:
 
 
 def _knowing_columns(estimator: Any) -> Any:
-    """Return an estimator that knows the columns that rows must have, and nothing else."""
+    """Return an unfitted copy that knows only the number and names of the columns of X."""
     twin = type(estimator)()
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(estimator, name):
@@ -178,12 +178,12 @@ def _naming(number: int) -> AbstractContextManager[None]:
     return naming(f"Block {number} (counted from 0)")
 
 
-def kinds_of_block(number: int, kinds: Any, y: Any, weight: Any) -> tuple[Any, Array, Array]:
-    """Return which kinds of targets are in a block, the weight of each, and number and weight of rows that have one."""
+def labels_of_block(number: int, kind: type[Targets], y: Any, weight: Any) -> tuple[Any, Array, Array]:
+    """Return the labels in a block, the total weight of each, and the number and total of all positive weights."""
     with _naming(number):
         weight = check_weight(weight, len(y), whole=False)
         size = (len(y), len(y)) if weight is None else (np.count_nonzero(weight), weight.sum())
-        return *kinds(y, weight), np.array([size], dtype=np.float64)
+        return *kind.labels(y, weight), np.array([size], dtype=np.float64)
 
 
 class Checks(NamedTuple):
@@ -210,7 +210,7 @@ def check_block(number: int, X: Any, y: Any, weight: Any, checks: Checks) -> Tab
 
 
 def _call(estimator: Any, block: Any, *, method: str, args: Any, kwargs: dict[str, Any], nothing: Any) -> Any:
-    """Return what the method makes of a block of rows; `nothing` is what it would make of none."""
+    """Return what the method predicts for a block of rows; for a block of no rows, `nothing`."""
     if block.shape[0] == 0:
         return nothing
     return getattr(estimator, method)(block, *args, **kwargs)

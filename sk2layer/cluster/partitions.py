@@ -134,7 +134,7 @@ def sum_block(table: Table, summand: Summand) -> Any:
 
 
 def merge_sums(*totals: Any) -> Any:
-    """Return the total of totals, in their order; what a task is given must stay as it is."""
+    """Return the total of several totals, added in their order, without changing them."""
     return merged([copy.deepcopy(totals[0]), *totals[1:]])
 
 

@@ -1,4 +1,4 @@
-"""What do all displays share: Axes to draw on, and names for what is drawn."""
+"""The base of all displays: the Axes to draw on, and the names of inputs and outputs."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -50,7 +50,7 @@ class Display:
 
 
 def labelled(name: str | None, label: str) -> str:
-    """Return what a part of what is drawn is called in the legend."""
+    """Return the label of one part of the drawing in the legend."""
     return label if name is None else f"{name}, {label}"
 
 

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import ndtri
 
+from ..estimator.origin import steps_of
 from ..inspection import partial_dependence
 from .base import Display, check_output, labelled
 
@@ -24,6 +25,9 @@ class PartialDependenceBandDisplay(Display):
         The probability of the band.
     label : str, default="mean prediction"
         What is drawn.
+    positive : bool, default=False
+        Whether the mean cannot be below 0, as that of counts: then the band is by the standard deviation of its
+        logarithm, `std / average`.
 
     Attributes
     ----------
@@ -62,9 +66,10 @@ class PartialDependenceBandDisplay(Display):
         *,
         confidence_level: float = 0.95,
         label: str = "mean prediction",
+        positive: bool = False,
     ) -> None:
         self.average, self.std, self.grid_values, self.feature_names = average, std, grid_values, feature_names
-        self.confidence_level, self.label = confidence_level, label
+        self.confidence_level, self.label, self.positive = confidence_level, label, positive
 
     @classmethod
     def from_estimator(
@@ -119,26 +124,34 @@ class PartialDependenceBandDisplay(Display):
         found = partial_dependence(estimator, X, features, percentiles=percentiles, grid_resolution=grid_resolution)
         check_output(output, len(found.average))
         average, std = found.average[output], found.std[output]
-        display = cls(average, std, found.grid_values, found.feature_names, confidence_level=confidence_level)
-        return display.plot(ax, name=name, **kwargs)
+        how = {"confidence_level": confidence_level, "positive": steps_of(estimator)[-1].out_activation_ == "exp"}
+        return cls(average, std, found.grid_values, found.feature_names, **how).plot(ax, name=name, **kwargs)
 
     def _draw(self, ax: Any, name: str | None, **style: Any) -> None:
         (self._draw_curve if len(self.grid_values) == 1 else self._draw_map)(ax, name, **style)
 
     def _draw_curve(self, ax: Any, name: str | None, **style: Any) -> None:
-        (position,), half_width = self.grid_values, self.std * ndtri(0.5 + 0.5 * self.confidence_level)
+        (position,), (low, high) = self.grid_values, self._ends()
         label = labelled(name, f"{100 * self.confidence_level:g} % interval")
         if position.dtype.kind in "iuf":
             (self.line_,) = ax.plot(position, self.average, **{"label": labelled(name, self.label), **style})
             band = {"color": self.line_.get_color(), "alpha": 0.25, "linewidth": 0, "label": label}
-            self.band_ = ax.fill_between(position, self.average - half_width, self.average + half_width, **band)
+            self.band_ = ax.fill_between(position, low, high, **band)
         else:
             places = [str(value) for value in position]
             self.line_, _, (self.band_,) = ax.errorbar(
-                places, self.average, half_width, **{"fmt": "o", "label": label, **style}
+                places, self.average, [self.average - low, high - self.average], **{"fmt": "o", "label": label, **style}
             )
         ax.set(xlabel=self.feature_names[0], ylabel=self.label)
         ax.legend()
+
+    def _ends(self) -> tuple[Any, Any]:
+        """Return the lower and the upper ends of the band."""
+        half_width = self.std * ndtri(0.5 + 0.5 * self.confidence_level)
+        if not self.positive:
+            return self.average - half_width, self.average + half_width
+        factor = np.exp(half_width / self.average)
+        return self.average / factor, self.average * factor
 
     def _draw_map(self, ax: Any, name: str | None, **style: Any) -> None:
         across, up = (np.asarray(grid, dtype=np.float64) for grid in self.grid_values)

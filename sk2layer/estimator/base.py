@@ -4,9 +4,6 @@ from abc import abstractmethod
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from .._typing import Array
 from ..evidence.stages import make_stages
 from ..model.activations import ACTIVATIONS
 from ..model.network import Network
@@ -85,6 +82,9 @@ class BaseTwoLayer(FittedTwoLayer):
 
     # ------------------------------------------------------------------ what the subclasses say
 
+    _targets: ClassVar[type[Targets]]
+    """The targets that it takes."""
+
     @abstractmethod
     def _make_targets(self, y: Any, classes: Any = None) -> Targets:
         """Return how this y is encoded."""
@@ -92,15 +92,6 @@ class BaseTwoLayer(FittedTwoLayer):
     @abstractmethod
     def _remembered_targets(self) -> Targets:
         """Return how the y of the last fit was encoded."""
-
-    @staticmethod
-    def _kinds(y: Any, weight: Array | None) -> tuple[Any, Array]:
-        """Return a y that says as much of its kind as this one does, and the total weight of each of its rows."""
-        return np.asarray(y)[:1], np.ones(len(y[:1]))
-
-    def _class_factors(self, targets: Targets, Y: Any, weight: Array | None) -> Array | None:
-        """Return what the weights of each class are multiplied by, given encoded targets and their weights."""
-        return None
 
     # ------------------------------------------------------------------ parameters
 

@@ -1,4 +1,4 @@
-"""What a fit by evidence asks for, leaves in an estimator, and says of itself; and the penalty of other fits."""
+"""The fitted attributes, warnings and posterior of a fit by evidence, and the penalty of other fits."""
 
 from collections.abc import Sequence
 from inspect import signature
@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array
-from ..evidence.uncertainty import FittedPosterior, Mixture
+from ..evidence.new_targets import Averaged, Linked
+from ..evidence.uncertainty import FittedPosterior, Mixture, students
+from .noise_of_inputs import Fits
 from .outcome import Outcome
 from .problem import Problem
+from .reach import loss_of, noise_model_of, raw_prediction_of, raw_variance_of
 
 DEFAULT_ALPHA = 1.0
 """The penalty that alpha="auto" stands for with the solvers "gd", "sgd" and "adam", and with early stopping."""
@@ -76,7 +79,7 @@ def noise_attributes(outcome: Outcome, problem: Problem) -> dict[str, Any]:
 
 
 def shortcomings(outcome: Outcome) -> list[str]:
-    """Return what a fit by evidence must say of itself."""
+    """Return the warnings that a fit by evidence gives: of a constant, or of too little noise."""
     evidence = outcome.evidence
     said: list[str] = []
     if evidence is None or outcome.interrupted:
@@ -110,10 +113,20 @@ def members_of(network: Any) -> Sequence[FittedPosterior]:
     return () if posterior is None else getattr(posterior, "members", (posterior,))
 
 
-def covariance_of(network: Any, X: Any) -> Array:
-    """Return the covariance of its raw predictions, shape (n_samples, n_outputs, n_outputs), or raise ValueError."""
-    covariance: Array = network._predictive_covariance(X)
-    return covariance
+def noise_variance_of(regressor: Any, X: Any) -> Array:
+    """Return the variance of Gaussian noise at each row, of a shape that goes with (n_samples, n_outputs)."""
+    return Fits(regressor, noise_model_of(regressor)).noise_variance(X)[0]
+
+
+def new_targets_of(regressor: Any, X: Any, *, include_noise: bool) -> Averaged | Linked:
+    """Return how new targets, or their means, are distributed at these rows."""
+    Z, variance, loss = raw_prediction_of(regressor, X), raw_variance_of(regressor, X), loss_of(regressor)
+    if include_noise and not loss.has_noise:
+        return Averaged(loss, Z, variance)
+    none = np.zeros(1)
+    noise, deviation = Fits(regressor, noise_model_of(regressor)).noise_variance(X) if include_noise else (none, none)
+    known_by = max(posterior_of(regressor).degrees_of_freedom, 1.0)
+    return Linked(loss, Z, *students(variance, noise, deviation, known_by))
 
 
 def knows_deviations(regressor: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How what a fit is given is checked: rows, weights of samples, weights to start from, seeds."""
+"""Checks of what estimators are given: rows, sample weights, initial weights, seeds."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ MAX_WEIGHT = 1e30
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Let errors say what they are about, where they do not."""
+    """Put a name before the message of a TypeError or ValueError that does not have it."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -32,10 +32,15 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, name: str = "X", ensure_m
     if not reset and _is_plain(estimator, X):
         return X
     dtype = [np.float64, np.float32]
-    with naming(name):
-        X = validate_data(
-            estimator, X, reset=reset, accept_sparse="csr", dtype=dtype, ensure_min_samples=ensure_min_samples
-        )
+    try:
+        with naming(name):
+            X = validate_data(
+                estimator, X, reset=reset, accept_sparse="csr", dtype=dtype, ensure_min_samples=ensure_min_samples
+            )
+    except (TypeError, ValueError) as error:
+        if re.search("NaN|NAType|convert string", str(error)):
+            error.add_note("sk2layer.pipeline.make_table_pipeline takes tables with texts and missing values.")
+        raise
     return X.view(np.ndarray) if isinstance(X, np.ndarray) else X  # a memmap of NumPy is slow to take rows from
 
 
@@ -78,7 +83,7 @@ def check_weight(
 
 
 def draw_seed(random_state: Any) -> int:
-    """Return the one random number that everything random in a fit follows from."""
+    """Return the seed of a fit, drawn from `random_state`: all other random numbers of the fit follow from it."""
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 

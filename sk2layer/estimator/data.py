@@ -1,4 +1,4 @@
-"""What a fit is given: where its rows come from, its training data, and the part held out for validation."""
+"""Where the rows of a fit are, how its training data are checked and weighted, and what is held out for validation."""
 
 import warnings
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Place:
     """Whether it is in this process, to be taken in any order."""
 
     def holds(self, X: Any) -> bool:
-        """Return whether X is in this place; memory is the last one that is asked."""
+        """Return whether X is in this place. Memory holds any X, and is asked last."""
         return True
 
     def check_fit(self, estimator: Any, X_val: Any) -> None:
@@ -45,7 +45,7 @@ class Place:
         check_consistent_length(X, Y)
         Y = Y if y_std is None else targets.with_errors(Y, y_std)
         table = make_table(X, Y, check_weight(sample_weight, X.shape[0]))
-        self.weigh_classes(estimator, targets, table.Y, table.weight)
+        targets.weigh_classes(estimator, table.Y, table.weight)
         return targets, with_class_weights(table, targets)
 
     def targets(self, estimator: Any, y: Any, classes: Any, *, again: bool) -> Targets:
@@ -53,14 +53,10 @@ class Place:
         targets: Targets = estimator._remembered_targets() if again else estimator._make_targets(y, classes)
         return targets
 
-    def weigh_classes(self, estimator: Any, targets: Targets, Y: Any, weight: Array | None) -> None:
-        """Set how much the samples of each class count for the estimator, given encoded targets and their weights."""
-        targets.class_weights = estimator._class_factors(targets, Y, weight)
-
-    def kinds(self, estimator: Any) -> Callable[[Any, Array | None], tuple[Any, Array]]:
-        """Return what makes of a part of y, and its weights, which kinds of targets are in it, and their weights."""
-        kinds: Callable[[Any, Array | None], tuple[Any, Array]] = estimator._kinds
-        return kinds
+    def kind_of_targets(self, estimator: Any) -> type[Targets]:
+        """Return which targets the estimator takes, before any y is seen."""
+        kind: type[Targets] = estimator._targets
+        return kind
 
     def predict(self, method: Callable[..., Any], estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what a method of the estimator predicts from X."""
@@ -77,7 +73,7 @@ def place_of(X: Any) -> Place:
 
 
 def where_the_rows_are(method: Callable[Concatenate[Any, Any, P], T]) -> Callable[Concatenate[Any, Any, P], T]:
-    """Make a method that predicts from rows do so where these are."""
+    """Make a method that predicts from rows run where the rows are: in memory, or on a cluster."""
 
     @wraps(method)
     def predict(self: Any, X: Any, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -87,7 +83,7 @@ def where_the_rows_are(method: Callable[Concatenate[Any, Any, P], T]) -> Callabl
 
 
 def make_table(X: Any, Y: Any, weight: Array | None, unit: float | None = None) -> Table:
-    """Return the table with weights that count, without the samples of weight zero, which are as good as absent.
+    """Return the table with weights as numbers of observations, without the samples of weight zero.
 
     `unit`: what weight is one observation, where these rows are a part of the data.
     """

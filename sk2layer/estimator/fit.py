@@ -12,18 +12,18 @@ from sklearn.utils.validation import validate_data
 
 from ..evidence.search import PenaltySearch
 from ..model.activations import ACTIVATIONS
-from ..model.network import Network, Shape, Weights
+from ..model.network import Network, Shape
 from ..rows.scaling import COPY_BYTES, RunningScaling, Scaling
 from ..rows.sources import RowSource, Table
 from ..rows.threads import one_blas_thread, thread_budget
 from ..solvers import Solver
 from .base import BaseTwoLayer
+from .beginning import beginning_of, goes_on
 from .by_evidence import shortcomings
 from .callback_support import FRAMES_OF_FIT, Reporter, with_callbacks
-from .checks import check_init, draw_seed
 from .data import check_validation_data, place_of, split, warn_of_relative_weights
 from .fitted import Context, all_or_nothing
-from .outcome import FitState, Outcome
+from .outcome import Outcome
 from .problem import FitSettings, Problem
 from .starts import minimize
 from .targets import Targets
@@ -89,35 +89,28 @@ class FittableTwoLayer(BaseTwoLayer):
     ) -> Self:
         """Carry out `fit`; `y_std` are known standard deviations of the targets, or None."""
         self._check_parameters(X, validation[0])
-        state: FitState | None = getattr(self, "_fit_state", None)
-        unfinished = state is not None and state.in_progress
-        again = unfinished or (self.warm_start and hasattr(self, "coefs_"))
-        state = state if again else None
+        again = goes_on(self)
         targets, source = self._check_training_data(X, y, sample_weight, again=again, y_std=y_std)
         held_out = check_validation_data(self, targets, *validation)
         network = self._network(source, targets)
-        start = check_init(init, network.shape, self.n_init)
-        seed = state.seed if state is not None else draw_seed(self.random_state)
-        if start is not None and not unfinished:
-            state = None
-        elif again:
-            start = self._previous_weights(network.shape)
+        beginning = beginning_of(self, network.shape, init)
         if self.early_stopping and held_out is None:
-            source, held_out = split(source, self.validation_fraction, targets.strata(source.Y), seed)
+            source, held_out = split(source, self.validation_fraction, targets.strata(source.Y), beginning.seed)
         grouping = self._grouping()
         warn_of_relative_weights(sample_weight if grouping else None, source)
         if (grouping or network.loss.needs_noise) and source.in_memory and not self._takes_batches():
             source = source.merged()
-        network = network if grouping else self._settled(network, source, targets, seed)
+        network = network if grouping else self._settled(network, source, targets, beginning.seed)
         running, scaling = self._take_in(RunningScaling(), source, targets)
         problem = self._make_problem(source, held_out, scaling, network, None if grouping else self._alpha())
         solver = self._make_solver(source, network)
-        fitter = self._make_search(grouping, solver, fresh=start is None, again=again) if grouping else solver
+        fresh = beginning.weights is None
+        fitter = self._make_search(grouping, solver, fresh=fresh, again=again) if grouping else solver
         seen = source.seen() if solver.supports_partial_fit else None
         context = Context(problem, solver, targets, running, seen)
         reporter = Reporter.of(self, partial(self._as_of, context), X, y, sample_weight)
         with one_blas_thread():
-            outcome = minimize(problem, self._settings(fitter, reporter), start, state, seed)
+            outcome = minimize(problem, self._settings(fitter, reporter), beginning)
         self._finish(context, outcome)
         if reporter is not None:
             outcome = reporter.end(outcome)
@@ -143,17 +136,6 @@ class FittableTwoLayer(BaseTwoLayer):
         shape = Shape(source.X.shape[1], int(self.hidden_units), targets.n_outputs)
         return Network(shape, ACTIVATIONS[self.activation], targets.loss)
 
-    def _previous_weights(self, shape: Shape) -> Weights | None:
-        """Return the weights of the last fit; None if they make a constant, which has nothing to go on from."""
-        (W1, W2), (b1, b2) = self.coefs_, self.intercepts_
-        previous = Shape(W1.shape[0], W1.shape[1], W2.shape[1])
-        if previous != shape:
-            raise ValueError(
-                f"A fit cannot go on from a network of {previous} with one of {shape}. "
-                "clone() the estimator to start afresh."
-            )
-        return Weights(W1, b1, W2, b2) if W2.any() else None
-
     def _take_in(self, running: RunningScaling, source: RowSource, targets: Targets) -> tuple[RunningScaling, Scaling]:
         """Return the running statistics with these data, and the scaling that results."""
         if not self.standardize:
@@ -162,7 +144,7 @@ class FittableTwoLayer(BaseTwoLayer):
         return running, running.scaling(targets.n_outputs, source.X.dtype)
 
     def _settled(self, network: Network, source: Any, targets: Targets, seed: int) -> Network:
-        """Return the network with the parameters of the noise, where a given penalty needs to know them.
+        """Return the network with the parameters of its noise estimated, if its loss has any and alpha is given.
 
         They are found on merged rows: the same for any order of them, and for a row twice or of weight 2.
         """
@@ -183,7 +165,7 @@ class FittableTwoLayer(BaseTwoLayer):
     def _make_problem(
         self, source: RowSource, validation: Table | None, scaling: Scaling, network: Network, alpha: float | None
     ) -> Problem:
-        """Return the problem; alpha is None where the evidence chooses it, in float64 if that is no large copy."""
+        """Return the problem; with alpha None, for the evidence to choose, in float64 if the copy of X is small."""
         in_float64 = alpha is None and source.in_memory and getattr(source.X, "nbytes", 0) <= COPY_BYTES
         return Problem(
             source,
@@ -206,7 +188,6 @@ class FittableTwoLayer(BaseTwoLayer):
             print_every=int(self.verbose),
             title=f"{type(self).__name__} {type(solver).__name__}",
             reporter=reporter,
-            n_init=int(self.n_init),
             restarts=self.restarts,
             n_jobs=self.n_jobs,
         )

@@ -1,4 +1,4 @@
-"""What does a fit leave in an estimator: the attributes, and what predicts with them."""
+"""The fitted attributes of an estimator, and the raw predictions made with them."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def all_or_nothing(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
-    """Make a method that fits leave the estimator as it was, in all attributes, if it raises."""
+    """Make a method that fits restore all attributes of the estimator if it raises."""
 
     @wraps(method)
     def fit(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -81,7 +81,7 @@ class Context(NamedTuple):
 
 
 class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
-    """A two-layer network once it is fitted, or as far as it is."""
+    """The fitted attributes of a two-layer network, and raw predictions."""
 
     activation: str
     alpha: float | str
@@ -99,7 +99,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         return DEFAULT_ALPHA if isinstance(self.alpha, str) else float(self.alpha)
 
     def _take_over(self, other: Self) -> None:
-        """Take all that a fit has left in another estimator of the kind, in place of what an earlier one has here."""
+        """Replace the fitted attributes by those of another fitted estimator of the same class."""
         for name in (OPTIONAL_ATTRIBUTES | {"feature_names_in_"}) & vars(self).keys():
             delattr(self, name)
         of_the_fit = vars(without_callbacks(other)).keys() - other.get_params(deep=False).keys()
@@ -107,14 +107,14 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         self._fit_state = self._fit_state if self.warm_start else None
 
     def _as_of(self, context: Context, outcome: Outcome) -> Self:
-        """Return a copy of the estimator as if its fit had ended with this outcome, but with its state."""
+        """Return a copy of the estimator, fitted with this outcome of an iteration, from which the fit can go on."""
         now = without_callbacks(self)
         now._finish(context, outcome)
         now._fit_state = outcome.state
         return now
 
     def _finish(self, context: Context, outcome: Outcome) -> None:
-        """Set the fitted attributes, all of them, when nothing can fail any more."""
+        """Set all fitted attributes, at the end of a fit."""
         problem, solver, targets, running, seen = context
         monitor, weights = outcome.monitor, outcome.weights(problem.shape)
         W1, b1, W2, b2 = _in_range(problem.scaling.fold_out(weights), problem.weights_dtype)
@@ -137,6 +137,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
         self._activation = self.activation  # so may the parameter
         self._fit_state = outcome.state if self.warm_start else None
         self._interrupted = outcome.interrupted  # a search has to know
+        self._knows_errors = problem.network.loss.may_vanish  # of its targets, each its own
         self._stream: Stream | None = None
         if seen is not None:
             theta, state, seed = pack(weights).astype(problem.dtype), outcome.solver_state, outcome.run_seed

@@ -1,4 +1,4 @@
-"""What data in pieces do: `partial_fit`, one epoch over a batch, with statistics and solver state carried along."""
+"""`partial_fit`: one epoch over a batch, with the statistics and the state of the solver carried along."""
 
 import sys
 from numbers import Real
@@ -11,6 +11,7 @@ from ..rows.scaling import RunningScaling, inverse_of, rescale
 from ..rows.seen_rows import SeenRows
 from ..rows.sources import Table
 from .base import BaseTwoLayer
+from .beginning import previous_weights
 from .checks import draw_seed
 from .fit import FittableTwoLayer
 from .fitted import Context, all_or_nothing
@@ -62,7 +63,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
             problem.network = self._settled(network, batch, targets, seed)
             theta = problem.start(None, seed, at_random=True)
         else:
-            self._previous_weights(network.shape)
+            previous_weights(self, network.shape)  # raises where they are of another shape
             seed, state = stream.seed, stream.solver_state if type(solver) is stream.solver_type else None
             weights = rescale(network.shape.unpack(stream.theta.astype(np.float64)), stream.scaling, scaling)
             theta = pack(weights).astype(problem.dtype)
@@ -81,7 +82,7 @@ class IncrementalTwoLayer(FittableTwoLayer):
 
 
 def _share_of_batch(batch: Table, seen: SeenRows, n_samples_total: float | None) -> float:
-    """Return how much of all data a batch is: of those that are said to be there, or of the distinct rows seen."""
+    """Return the share of a batch in all data: in `n_samples_total`, or else in the distinct rows seen so far."""
     if n_samples_total is None:
         return batch.total_weight / seen.distinct_weight
     if not (isinstance(n_samples_total, Real) and n_samples_total >= batch.total_weight):

@@ -106,7 +106,7 @@ class Monitor:
             raise StopIteration
 
     def forget_unfinished(self) -> None:
-        """Take an iteration off the curves that an interrupt came into before it could count as the best."""
+        """Remove the last iteration from the curves, if an interrupt came before it was compared with the best."""
         n_iter = max(self._noted, self.best.n_iter)
         del self.loss_curve[n_iter:], self.validation_loss_curve[n_iter:]
 

@@ -33,10 +33,9 @@ import numpy as np
 from sklearn.base import clone
 
 from .._typing import Array
-from .by_evidence import covariance_of
 from .callback_support import CandidateTask, SearchReporter, saves_states, without_callbacks
 from .data import place_of, unit_of_weight
-from .reach import loss_of, raw_prediction_of, was_interrupted, will_be_by_evidence
+from .reach import loss_of, raw_prediction_of, raw_variance_of, was_interrupted, will_be_by_evidence
 
 ROUNDS = 3
 LARGEST_LEVERAGE = 0.9
@@ -74,8 +73,7 @@ def moments_of_variance(network: Any, X: Any) -> tuple[Array, Array]:
 
     The mean is e^(z + V/2): at rows far from the others more than e^z, which is what it predicts.
     """
-    z, covariance = raw_prediction_of(network, X).astype(np.float64), covariance_of(network, X)
-    V = np.minimum(np.einsum("nkk->nk", covariance), MOST_DOUBT)
+    z, V = raw_prediction_of(network, X).astype(np.float64), np.minimum(raw_variance_of(network, X), MOST_DOUBT)
     average = np.exp(z + 0.5 * V)
     return average, average * np.sqrt(np.expm1(V))
 
@@ -152,11 +150,17 @@ def _ended(network: Any) -> Any:
     return ended
 
 
+def price(mean: Any, variance: Any, total_weight: float) -> float:
+    """Return by how much the leave-one-out density of a row is too high, as the network of the variance has seen it."""
+    p: float = variance.effective_n_parameters_
+    left = total_weight - mean.effective_n_parameters_ - p - 1.0
+    return p / left if left > 0.0 else np.inf
+
+
 def _charge(fits: Fits, X: Any, squares: Array, weight: Array) -> None:
     """Let the network of the mean answer for what that of the variance has seen."""
     network, squares = fits.variance, squares.reshape(len(squares), -1)
-    left = weight.sum() - fits.mean.effective_n_parameters_ - network.effective_n_parameters_ - 1.0
-    fits.mean.loo_log_density_ -= network.effective_n_parameters_ / left if left > 0.0 else np.inf
+    fits.mean.loo_log_density_ -= price(fits.mean, network, weight.sum())
     z = raw_prediction_of(network, X).astype(np.float64)
     fits.mean.log_marginal_likelihood_ += network.log_marginal_likelihood_
     fits.mean.log_marginal_likelihood_ -= float(weight @ loss_of(network).log_densities(squares, z).sum(axis=1))

@@ -1,4 +1,4 @@
-"""Which column of a table each input of a network comes from, and how steeply it rises with that."""
+"""Slopes through the steps of a Pipeline: the column that each input of a network comes from, and its derivative."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +37,7 @@ def origins(steps: Iterable[Any]) -> Numbers:
 
 
 def gradient(steps: Iterable[Any], network: Any, X: Any, **params: Any) -> list[Array]:
-    """Return what `predict_gradient` of a network says of rows, by the columns that steps before it take.
+    """Return the slopes of a network's predictions by the columns that the steps before it are given.
 
     Slopes, and where they are asked for, their standard deviations. At a time, one of the inputs that come of a column
     rises with it, so that deviations need no covariance. NaN where a column has no number.
@@ -66,10 +66,15 @@ def _by_column(slopes: Array, origin: Numbers, factor: Array, n_columns: int) ->
 
 
 def with_slopes(steps: Iterable[Any], X: Any) -> tuple[Any, Numbers, Array]:
-    """Return what steps make of X, of which column each output is, and its derivative by that, for each row."""
+    """Return X after the steps, the column of X that each output comes from, and its derivative by it in each row."""
     X = X if hasattr(X, "shape") else np.asarray(X)
     origin, slopes = np.arange(X.shape[1]), np.ones((X.shape[0], X.shape[1]))
     for step in steps:
+        if hasattr(step, "output_indices_") and hasattr(step, "feature_names_in_") and hasattr(X, "columns"):
+            names = list(step.feature_names_in_)  # it takes them by name, in any order
+            place = [list(X.columns).index(name) for name in names if name in X.columns]
+            origin, slopes = origin[place], slopes[:, place]
+            X = X[[name for name in names if name in X.columns]]
         source, out = _origins(step), step.transform(X)
         slopes = slopes[:, source] * _slopes(step, X, out)
         X, origin = out, origin[source]
@@ -90,7 +95,7 @@ def _slopes(step: Any, X: Any, out: Any) -> Any:
 
 
 def _slopes_of_parts(step: Any, X: Any, out: Any) -> Array:
-    """Return what `_slopes` does, of a ColumnTransformer."""
+    """Return the derivatives of what a ColumnTransformer made of X, part by part."""
     found, table = np.ones(out.shape), X.iloc if hasattr(X, "iloc") else X
     for name, part, columns in step.transformers_:
         place = step.output_indices_[name]
@@ -101,7 +106,7 @@ def _slopes_of_parts(step: Any, X: Any, out: Any) -> Array:
 
 
 def _differences(step: Any, X: Any) -> Any:
-    """Return the derivatives of one output of each column, 1 where these are no numbers before."""
+    """Return numerical derivatives of a step that makes one output of each column; 1 where X has no numbers."""
     try:
         x = np.asarray(X.toarray() if issparse(X) else X, dtype=np.float64)
     except (TypeError, ValueError):
@@ -112,7 +117,7 @@ def _differences(step: Any, X: Any) -> Any:
 
 
 def _like(x: Array, X: Any) -> Any:
-    """Return numbers as a DataFrame where X is one."""
+    """Return the array x as a DataFrame with the columns of X, if X is one."""
     return type(X)(dict(zip(X.columns, x.T, strict=True))) if hasattr(X, "columns") else x
 
 
@@ -132,8 +137,8 @@ def _origins(step: Any) -> Numbers:
         if set(kept) <= set(names):
             return np.array([names.index(name) for name in kept], dtype=np.intp)
     raise ValueError(
-        f"Each input of the network must come from one column, by a step that says which. Got {step!r}. For the "
-        "relevances of the inputs themselves, give the last step alone."
+        f"Each input of the network must come from one column, by a step that says which. Got {step!r}. To "
+        "inspect these inputs themselves, give the last step alone, with what the others make of X."
     )
 
 
@@ -147,7 +152,7 @@ def _n_categories(encoder: Any) -> Numbers:
 
 
 def _of_parts(step: Any) -> Numbers:
-    """Return what `_origins` does, of a ColumnTransformer."""
+    """Return the column of its input that each output of a ColumnTransformer comes from."""
     found = np.zeros(max(part.stop for part in step.output_indices_.values()), dtype=np.intp)
     for name, part, columns in step.transformers_:
         place = step.output_indices_[name]

@@ -1,4 +1,4 @@
-"""What came of a fit, where it stands, and which of several starts count."""
+"""The outcome of a fit, the state from which it can go on, and which of several starts are kept."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ INTERRUPTED = "interrupted"
 
 
 class FitState(NamedTuple):
-    """Where a fit stands, so that it can go on exactly."""
+    """The state of a fit, from which it can go on as if it had not stopped."""
 
     key: tuple[Any, ...]
     scaling: Scaling
@@ -40,7 +40,7 @@ class FitState(NamedTuple):
         return self.monitor.begun < len(self.monitor.loss_curve)
 
     def is_of(self, problem: Problem, settings: FitSettings) -> bool:
-        """Return whether the problem is the one that the fit was about, so that the solver's state holds for it.
+        """Return whether this is the problem of the fit, so that it can go on with the solver's state.
 
         The objective and the validation loss at theta, to the last bit, serve as the fingerprint of data, weights,
         network and penalty.
@@ -54,7 +54,7 @@ class FitState(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Where a fit in batches stands."""
+    """The state of a fit by `partial_fit`, between two batches."""
 
     running: RunningScaling
     scaling: Scaling
@@ -147,7 +147,7 @@ def best_of(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def average_of(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the best outcome that has ended, with all that have for members; if none has, the one that began."""
+    """Return the best of the starts that ended, with all of these as members; if none ended, the last one."""
     ended = [outcome for outcome in outcomes if outcome.message != INTERRUPTED]
     if not ended:
         return outcomes[-1]

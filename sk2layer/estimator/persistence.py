@@ -1,4 +1,4 @@
-"""What does an estimator write to a file: plain data in place of our private classes, and the version.
+"""How estimators are stored: plain data in place of private classes, and the version.
 
 A private class may change with any version, and whoever loads a file with `skops` would have to trust it by name. So
 an estimator that is pickled, dumped or copied gives its private state away as dictionaries, in which `KIND` names the
@@ -53,7 +53,7 @@ VERSION_KEY = "_sk2layer_version"
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value with all that is of our private classes, at any depth, as dictionaries."""
+    """Return a value with objects of private classes, at any depth, replaced by dictionaries."""
     kind = type(value).__name__
     if type(value) is KINDS.get(kind):
         return {KIND: kind, **to_plain(vars(value) if hasattr(value, "__dict__") else value._asdict())}

@@ -74,7 +74,7 @@ class Problem:
         if weights is None:
             theta = initial_weights(self.shape, self.network.activation, np.random.default_rng(seed))
             if self.network.loss.starts_at_mean:
-                self.shape.unpack(theta).b2[:] = self.network.loss.link(self.objective().target_means())
+                self.shape.unpack(theta).b2[:] = self.network.loss.start(self.objective().target_means())
         else:
             theta = pack(self.scaling.fold_in(weights))
         theta = theta.astype(self.dtype)
@@ -100,7 +100,6 @@ class FitSettings(NamedTuple):
     print_every: int = 0
     title: str = ""
     reporter: Any = None
-    n_init: int = 1
     restarts: str = "best"
     n_jobs: int | None = None
 

@@ -1,10 +1,12 @@
-"""Where in a model the network is, what rows become on their way there, and what others ask of a network.
+"""The network inside a fitted model, the rows as it is given them, and what other modules may ask of it.
 
 A model is one of our estimators, or a Pipeline that ends in a model. What a Pipeline does not pass on, such as
 `predict_interval`, is asked of the network itself.
 """
 
 from typing import Any
+
+import numpy as np
 
 
 def network_of(model: Any) -> Any:
@@ -23,7 +25,7 @@ def rows_for_network(model: Any, X: Any) -> Any:
 
 
 def ask(model: Any, method: str, X: Any, **params: Any) -> Any:
-    """Return what a method of the network says of rows as the model takes them."""
+    """Return what a method of the network returns for rows as the model takes them."""
     return getattr(network_of(model), method)(rows_for_network(model, X), **params)
 
 
@@ -38,6 +40,11 @@ def noise_of(regressor: Any) -> Any:
     return regressor._noise
 
 
+def noise_model_of(network: Any) -> Any:
+    """Return what predicts the variance of its noise, or None where that is constant."""
+    return getattr(network, "noise_model_", None)
+
+
 def constant_noise_of(regressor: Any, what: str) -> Any:
     """Return the variance of its noise, shape (n_outputs,).
 
@@ -48,9 +55,14 @@ def constant_noise_of(regressor: Any, what: str) -> Any:
     """
     if not loss_of(regressor).has_noise:
         raise ValueError(f"{what} needs loss='squared_error'. Got loss={regressor.loss!r}.")
-    if getattr(regressor, "noise_model_", None) is not None:
+    if noise_model_of(regressor) is not None:
         raise ValueError(f"{what} needs noise='constant'. Got noise={regressor.noise!r}, which depends on the inputs.")
     return regressor.noise_variance_
+
+
+def knows_errors(network: Any) -> bool:
+    """Return whether it was fitted with the known errors of its targets, `y_std`."""
+    return getattr(network, "_knows_errors", False)
 
 
 def is_multilabel(network: Any) -> bool:
@@ -59,7 +71,7 @@ def is_multilabel(network: Any) -> bool:
 
 
 def predicts_matrix(network: Any) -> bool:
-    """Return whether it predicts a matrix, also where that has one column; classifiers do their probabilities."""
+    """Return whether predictions are a matrix, perhaps of one column; of a classifier, the probabilities are."""
     return getattr(network._remembered_targets(), "is_matrix", True)
 
 
@@ -86,3 +98,13 @@ def is_ours(network: Any) -> bool:
 def will_be_by_evidence(network: Any) -> bool:
     """Return whether its parameters ask for a fit by evidence."""
     return bool(network._grouping())
+
+
+def covariance_of(network: Any, X: Any) -> Any:
+    """Return the covariance of its raw predictions, shape (n_samples, n_outputs, n_outputs), or raise ValueError."""
+    return network._predictive_covariance(X)
+
+
+def raw_variance_of(network: Any, X: Any) -> Any:
+    """Return the posterior variances of its raw predictions, shape (n_samples, n_outputs), or raise ValueError."""
+    return np.einsum("nkk->nk", covariance_of(network, X))

@@ -14,32 +14,25 @@ from ..model.network import Weights
 from ..objective.objective import Objective
 from ..rows.threads import one_blas_thread
 from ..solvers import Run
+from .beginning import Beginning
 from .callback_support import StartReporter
 from .monitor import Monitor
 from .outcome import INTERRUPTED, RESTARTS, FitState, Outcome
 from .problem import FitSettings, Problem
 
 
-def minimize(
-    problem: Problem, settings: FitSettings, start: Weights | None, state: FitState | None, seed: int
-) -> Outcome:
-    """Go on exactly if nothing has changed, else start from the given weights, else from random ones.
+def minimize(problem: Problem, settings: FitSettings, beginning: Beginning) -> Outcome:
+    """Solve the problem from where the fit begins, and return what came of it.
 
     Raises
     ------
     ValueError
         If something has changed, and the fit to go on with had not ended; if it diverges.
     """
-    if state is not None and state.is_of(problem, settings):
-        return go_on(problem, settings, state)
-    if state is not None and state.in_progress:
-        raise ValueError(
-            "The data, for validation too, and the parameters other than max_iter must be those of the fit that was "
-            f"not finished. Got others, or what another version or another machine's arithmetic has left, after "
-            f"{len(state.monitor.loss_curve)} iterations of it. clone() the estimator to start afresh."
-        )
-    starts = settings.of_starts(settings.n_init if start is None else 1)
-    return RESTARTS[settings.restarts](run_starts(problem, starts, start, seed))
+    if beginning.state is not None and beginning.is_where_it_stopped(problem, settings):
+        return go_on(problem, settings, beginning.state)
+    starts = settings.of_starts(beginning.n_starts)
+    return RESTARTS[settings.restarts](run_starts(problem, starts, beginning.weights, beginning.seed))
 
 
 def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
@@ -108,7 +101,7 @@ class Start(NamedTuple):
             return settings.solver.minimize(objective, self.theta, how)
 
     def report(self, reporter: StartReporter, iteration: OptimizeResult) -> bool:
-        """Report an iteration, with its weights, whichever were best; return whether to stop."""
+        """Report an iteration, with its own weights rather than the best ones; return whether to stop."""
 
         def outcome(*, keep_state: bool) -> Outcome:
             theta, seen, loss, state = iteration.x.copy(), self.monitor.detached(), iteration.fun, None
@@ -124,7 +117,7 @@ class Start(NamedTuple):
         return reporter.end_iteration(outcome)
 
     def state_at(self, theta: Array, value: float, solver_state: dict[str, Any], monitor: Monitor) -> FitState:
-        """Return where the fit stands at these weights."""
+        """Return the state of the fit at these weights."""
         problem, key = self.problem, self.settings.key()
         values = value, problem.validation_value(theta)
         return FitState(key, problem.scaling, theta, *values, solver_state, monitor, self.run_seed, self.seed)

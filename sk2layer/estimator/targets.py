@@ -3,6 +3,7 @@
 import itertools
 import warnings
 from abc import ABC, abstractmethod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .._typing import Array
 from ..model.likelihoods import KnownErrors
 from ..model.losses import BinaryLogLoss, Loss, MultinomialLogLoss
 from ..rows.inputs import OneHot
-from .checks import naming
+from .checks import MAX_WEIGHT, naming
 
 LABELS_AT_A_TIME = 2**16
 """As Python's objects they take several times the memory."""
@@ -44,28 +45,37 @@ class Targets(ABC):
     def encode(self, y: Any, name: str = "y") -> Any:
         """Return y as a matrix of shape (n_samples, n_outputs), or rows of one; raise ValueError if it does not fit."""
 
+    @staticmethod
+    def labels(y: Any, weight: Array | None) -> tuple[Any, Array]:
+        """Return each label in y once, and the total weight of its samples; of numbers, one of them for all."""
+        return np.asarray(y)[:1], np.ones(len(y[:1]))
+
     def with_errors(self, Y: Array, y_std: Any) -> Array:
         """Return encoded targets with the variances of their known errors; labels have none."""
         raise NotImplementedError
+
+    def weigh_classes(self, estimator: Any, Y: Any, weight: Array | None) -> None:
+        """Set `class_weights` as the estimator's `class_weight` says, given encoded targets and their weights."""
+        self.class_weights = None
 
     def weigh(self, Y: Any, weight: Array | None) -> Array | None:
         """Return the weights of encoded samples, times those of their classes."""
         return weight
 
     def strata(self, Y: Any) -> Array | None:
-        """Return what a random split should keep the proportions of, shape (n_samples,), or None."""
+        """Return the classes whose proportions a random split keeps, shape (n_samples,), or None."""
         return None
 
 
 class RealTargets(Targets):
-    """Targets that are numbers: one column or several, of which the loss says which they may be."""
+    """Targets that are numbers, in one column or several; the loss says which numbers are valid."""
 
     def __init__(self, n_outputs: int, *, is_matrix: bool, loss: Loss) -> None:
         self.n_outputs, self.is_matrix, self.loss, self.scaled = n_outputs, is_matrix, loss, loss.in_units_of_y
 
     @classmethod
     def of(cls, y: Any, loss: Loss) -> "RealTargets":
-        """Return the kind of these targets, as far as their shape tells; `encode` checks them."""
+        """Return targets of this y's number of columns; `encode` checks the numbers."""
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
         return cls(shape[1] if len(shape) > 1 else 1, is_matrix=len(shape) > 1, loss=loss)
 
@@ -94,8 +104,12 @@ class RealTargets(Targets):
             raise ValueError(f"y_std must have the shape of y, {Y.shape}. Got {std.shape}.")
         if (std < 0.0).any():
             raise ValueError(f"y_std must not be negative. Got {std.min():g}.")
+        with np.errstate(over="ignore"):
+            variances = np.square(std)
+        if not np.isfinite(variances).all():
+            raise ValueError(f"y_std must have squares that {std.dtype} can hold. Got {std.max():g}.")
         self.loss = KnownErrors()
-        return np.hstack([Y, np.square(std)])
+        return np.hstack([Y, variances])
 
 
 def _check_numbers(y: Any, name: str) -> Array:
@@ -129,7 +143,7 @@ class LabelTargets(Targets):
 
     @classmethod
     def of(cls, y: Any, classes: Any) -> "LabelTargets":
-        """Return the kind of these labels; `classes` names those that y may not have yet."""
+        """Return targets with the labels of y, or with `classes`, which may have more."""
         y = check_labels(y, "y")
         with warnings.catch_warnings():
             if classes is not None:  # y is a part of the data, in which a label may well occur only once
@@ -170,6 +184,50 @@ class LabelTargets(Targets):
         if not np.isin(Y, (0.0, 1.0)).all():
             raise ValueError(f"{name} must be a matrix of 0 and 1.")
         return Y.astype(np.uint8)
+
+    @staticmethod
+    def labels(y: Any, weight: Array | None) -> tuple[Any, Array]:
+        """Return each label in y once, and the total weight of its samples."""
+        labels, number = np.unique(np.asarray(check_labels(y, "y")), axis=0, return_inverse=True)
+        return labels, np.bincount(number.ravel(), weight, minlength=len(labels)).astype(np.float64)
+
+    def weigh_classes(self, estimator: Any, Y: Any, weight: Array | None) -> None:
+        """Set `class_weights` as the estimator's `class_weight` says, given encoded targets and their weights.
+
+        Where the evidence chooses the penalty, they are scaled so that the weights sum to the effective sample size.
+
+        Raises
+        ------
+        ValueError
+            If `class_weight` is of other labels, not of numbers >= 0, or leaves no sample that counts.
+        """
+        if estimator.class_weight is None:
+            self.class_weights = None
+            return
+        if self.multilabel:
+            raise ValueError("class_weight must be None where there are several labels per sample.")
+        totals = np.bincount(self.codes(Y), weight, minlength=len(self.classes)).astype(np.float64)
+        weights = np.where(totals > 0.0, self._asked_for(estimator.class_weight, totals), 0.0)
+        if not 0.0 < totals @ np.minimum(weights, MAX_WEIGHT) <= MAX_WEIGHT:
+            raise ValueError(
+                "class_weight must not be zero for all samples, and all weights must sum to at most "
+                f"{MAX_WEIGHT:g}. Got {estimator.class_weight}."
+            )
+        if estimator._grouping():
+            weights /= weights.max()
+            weights *= totals @ weights / (totals @ np.square(weights))
+        self.class_weights = weights
+
+    def _asked_for(self, class_weight: Any, totals: Array) -> Array:
+        """Return the weight of each class as `class_weight` says, given the total weight of its samples."""
+        if isinstance(class_weight, dict):
+            strange = [label for label in class_weight if isinstance(label, str) != isinstance(self.classes[0], str)]
+            if strange or not all(isinstance(v, Real) and 0.0 <= float(v) < np.inf for v in class_weight.values()):
+                raise ValueError(
+                    f"class_weight must give numbers >= 0 to labels like {self.classes.tolist()}. Got {class_weight}."
+                )
+            return np.array([class_weight.get(label, 1.0) for label in self.classes], dtype=np.float64)
+        return totals.sum() / (len(self.classes) * np.where(totals > 0.0, totals, np.inf))
 
     def weigh(self, Y: Any, weight: Array | None) -> Array | None:
         """Return the weights of encoded samples, times those of their classes."""

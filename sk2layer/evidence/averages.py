@@ -63,7 +63,7 @@ def _blocks(member: FittedPosterior, X: Any, loss: Loss | None) -> Iterator[tupl
         Z = block.hidden[:, :-1] @ member.weights.W2 + member.weights.b2
         k = Z.shape[1]
         factor = np.broadcast_to(np.diag(member.scaling.y_spread), (len(Z), k, k))
-        if loss is not None:
+        if loss is not None and loss.of_labels:
             covariance = member.posterior.covariance(block.inputs, block.hidden, block.R)
             less = np.eye(k) - 1.0 / k if loss.shift_invariant else np.eye(k)
             kappa = moderating(covariance, shift_invariant=loss.shift_invariant)

@@ -1,4 +1,4 @@
-"""Which quadratic bounds a loss from above where raw predictions are uncertain: what its evidence is computed with.
+"""Quadratic upper bounds of the log losses, with which the evidence of a classifier is computed.
 
 For z of mean m and covariance S, and a matrix L(m) such that the quadratic with this curvature that touches the loss at
 m lies above it everywhere,

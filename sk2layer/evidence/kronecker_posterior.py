@@ -219,5 +219,5 @@ class KroneckerPosterior(NamedTuple):
 
 
 def for_each(inputs: Along) -> Along:
-    """Return inputs of n rows with an axis to be broadcast against directions."""
+    """Return inputs of n rows with an extra axis, to be broadcast against directions."""
     return inputs[0][:, np.newaxis], inputs[1][:, np.newaxis]

@@ -1,4 +1,4 @@
-"""How well would each sample be predicted had it not been there: the leave-one-out log predictive density.
+"""The leave-one-out log predictive density: how well each sample is predicted from all others.
 
 For the network linearised at its optimum, leaving out a sample with the covariance V of its raw prediction z, the
 curvature L of its loss and its output delta changes both in one step of Newton's:
@@ -38,7 +38,7 @@ LEAST_LEFT = 1e-8  # of 1 - leverage: below, what is left out was all there was 
 
 
 def leave_one_out_density(objective: Objective, theta: Array, posterior: Posterior, noise: Array) -> float:
-    """Return the mean over the samples, or NaN where a sample's leverage leaves nothing to predict it from.
+    """Return the mean over the samples, or NaN where the leverage of a sample is 1.
 
     The posterior is that at theta; the noise's precision has the shape (n_outputs,), or (0,) where there is none.
     """
@@ -60,7 +60,7 @@ def density_sum(block: Block, network: Network, theta: Array, posterior: Posteri
 def densities(
     X: Any, Y: Any, weights: Weights, activation: Activation, loss: Any, posterior: Posterior, noise: Array
 ) -> Iterator[tuple[slice, Array]]:
-    """Yield for one block of standardised rows after the other which these are, and the log density of each."""
+    """Yield, for each block of standardised rows, their positions and the log density of each."""
     exact = isinstance(posterior, ExactPosterior)
     for rows, Z, V in predictive_blocks(X, weights, activation, posterior):
         yield rows, _density(loss, Y[rows], Z, V, noise, exact=exact)

@@ -1,4 +1,4 @@
-"""How probable are the data under priors and noise of given strength, and which would be better: the log evidence.
+"""The log evidence: how probable the data are under priors and noise of given strength, and which are better.
 
 Every output o of a regression has Gaussian noise of precision beta_o; with the priors of `priors` and the posterior of
 `posterior`, at weights theta that minimise E = sum_o beta_o loss_o + 1/2 sum_j prior_j theta_j^2,
@@ -66,7 +66,7 @@ def check_finite(value: float | Array) -> None:
 
 
 class Look(NamedTuple):
-    """What was seen at weights and precisions.
+    """The log evidence at given weights and precisions, and what it was computed from.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class MarginalLikelihood:
             b2[:], log_precisions[self.groups.n_groups :] = means, self.units[self.groups.n_groups :]
         else:
             labels = objective.network.loss.of_labels
-            b2[:] = objective.network.loss.link(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE) if labels else means)
+            b2[:] = objective.network.loss.start(np.clip(means, LEAST_SHARE, 1.0 - LEAST_SHARE) if labels else means)
         look = self.look(theta, log_precisions, exact=False)
         for _ in range(CONSTANT_ROUNDS if self.parameters else 0):
             log_precisions[self.groups.n_groups :] = look.better[self.groups.n_groups :]
@@ -226,11 +226,11 @@ class MarginalLikelihood:
         return Look(theta, log_precisions, value, n_effective, posterior, np.clip(better, self.lower, self.upper))
 
     def is_constant(self, look: Look) -> bool:
-        """Return whether the data determine no more than a constant, and are none."""
+        """Return whether the data determine no more than a constant, although the targets vary."""
         return bool(self.targets_vary.any() and look.n_effective < self.n_constants + NEARLY_NONE)
 
     def is_at_bound(self, log_precisions: Array) -> bool:
-        """Return whether the noise of a target is as small as it may be, and the target no constant."""
+        """Return whether the noise of a target that varies is at its lower bound."""
         met = (log_precisions >= self.upper)[self.groups.n_groups :][: len(self.targets_vary)]
         return bool((met & self.targets_vary[: len(met)]).any() and not self.objective.network.loss.may_vanish)
 

@@ -1,4 +1,4 @@
-"""What several fits predict together: its mean and its variance, and the weights with which it is best.
+"""Mixtures of the predictions of several fits: mean and variance, and the weights that predict best.
 
 Where each sample is predicted by fits that have not seen it, with the densities p_k(y_i), the best weights w_k, none
 negative and their sum 1, maximise the mean over the samples of

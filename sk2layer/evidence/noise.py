@@ -1,4 +1,4 @@
-"""Which parameters of the noise do the data ask for: those of a likelihood, besides its mean.
+"""Estimates, from the data, of the parameters of the noise: those of a likelihood besides its mean.
 
 With the likelihood p(y | z, nu) of `model.likelihoods` and the raw predictions Gaussian under the posterior, the
 parameters nu of an output maximise the mean of its log likelihood over the posterior, to second order

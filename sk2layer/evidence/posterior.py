@@ -1,4 +1,4 @@
-"""What do the data say about the weights: Laplace's Gaussian posterior at an optimum, and what follows from it.
+"""Laplace's Gaussian posterior of the weights at an optimum, and the variances that follow from it.
 
 With the energy E(theta) = -log p(y | theta) + 1/2 sum_j prior_precision_j theta_j^2, up to constants, and its
 generalised Gauss-Newton matrix A, the posterior is Gaussian around the optimum with the precision A, and

@@ -1,4 +1,4 @@
-"""Which prior has each parameter, and which precision of it do the data ask for: groups and their fixed point.
+"""The groups of parameters that share a prior precision, and the fixed-point step towards better precisions.
 
 Every group g of weights has a Gaussian prior of precision tau_g: those of each input, the hidden biases, and the output
 weights. The output biases have a weak one that is given. MacKay's fixed point (1992) for a group of n_g parameters is
@@ -46,7 +46,7 @@ LONGEST_STEP = 2.0  # of a log precision: what is said of it at one place holds 
 
 
 class Groups(NamedTuple):
-    """Which prior each parameter has.
+    """The group of each parameter: those of a group share the precision of their prior.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is reported of weights and a penalty that the evidence has chosen."""
+"""The result of a search by evidence: posterior, precisions, log evidence and leave-one-out density."""
 
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ class Evidence(NamedTuple):
 
 
 def report(objective: Objective, theta: Array, log_precisions: Array, grouping: str) -> Evidence:
-    """Return what is to be said of the weights, with the matrix itself where that can be afforded once."""
+    """Return the result at these weights, with the exact matrix if it can be afforded once."""
     likelihood = MarginalLikelihood(objective, Groups.of(objective.shape, grouping))
     n_samples, shape, groups = objective.sums.total_samples, objective.shape, likelihood.groups
     exact = lm_seconds(n_samples, shape) <= AFFORDABLE_LOOK

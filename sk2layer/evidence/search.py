@@ -1,4 +1,4 @@
-"""Which penalty do the data ask for: rounds of fitting the weights, and of looking how strong the priors should be.
+"""The search for the penalty by evidence: rounds that fit the weights and then update the precisions.
 
 A round minimises the objective under the present precisions by some steps of a solver, looks at the log evidence there,
 and goes on with the precisions that MacKay's fixed point makes of them (`marginal_likelihood`). The first rounds leave
@@ -113,7 +113,7 @@ class PenaltySearch(Solver):
         return best, state, self.evidence(objective, best.theta.astype(dtype), best.log_precisions)
 
     def evidence(self, objective: Objective, theta: Array, log_precisions: Array) -> Evidence:
-        """Return what is to be said of the weights."""
+        """Return the result at these weights."""
         return report(objective, theta, log_precisions, self.grouping)
 
 
@@ -186,7 +186,7 @@ class Search:
 
     @staticmethod
     def _begun(theta: Array, log_precisions: Array) -> dict[str, Any]:
-        """Return what begins anew with a search or a stage."""
+        """Return the part of the state that a new search or stage resets."""
         return {
             "theta": theta,
             "log_precisions": log_precisions,
@@ -228,7 +228,7 @@ class Search:
         return result.x, result.state
 
     def _judged(self, state: dict[str, Any], look: Look, likelihood: MarginalLikelihood) -> dict[str, Any]:
-        """Return the state with note taken of the evidence, at the next strength or stage where this one is done."""
+        """Return the state after a look at the evidence; at the next strength or stage if this one has ended."""
         best, winner, weight = state["best"], state["winner"], likelihood.objective.weight_sum
         if best is None or look.log_evidence > best[2]:
             best = look.theta, look.log_precisions, look.log_evidence, likelihood.is_constant(look)

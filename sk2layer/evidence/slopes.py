@@ -1,4 +1,4 @@
-"""How sure is the slope of a prediction: its variance under the posterior, and slopes of what a link makes of it.
+"""The slopes of predictions under the posterior: their variances, and the slopes of probabilities and rates.
 
 The slope s_f = dz / dx_f is a function of the parameters as z is. With the network linearised in them, both are jointly
 normal, with the covariance J A^-1 J.T of their derivatives, which `posterior.Derivatives` has. Of the mean of several
@@ -49,12 +49,12 @@ class SlopeMoments(NamedTuple):
 
     @classmethod
     def of(cls, block: Derivatives, weights: Weights, covariance: SlopeCovariance) -> "SlopeMoments":
-        """Return them for a block of rows, in the units of the weights."""
+        """Return the moments for a block of rows, in the units of the weights."""
         slopes = input_slopes(block.slopes, weights.W1, weights.W2).transpose(0, 2, 1)
         return cls(block.hidden[:, :-1] @ weights.W2 + weights.b2, slopes, covariance)
 
     def scaled(self, x: Array, y: Array) -> "SlopeMoments":
-        """Return them with inputs divided by x, shape (d,), and predictions times y, shape (k,)."""
+        """Return the moments with inputs divided by x, shape (d,), and predictions multiplied by y, shape (k,)."""
         value, cross, own = self.covariance
         x, yy = x[:, np.newaxis], np.outer(y, y)
         xx = x[..., np.newaxis]
@@ -62,7 +62,7 @@ class SlopeMoments(NamedTuple):
         return SlopeMoments(self.Z * y, self.slopes * y * x, covariance)
 
     def ahead(self) -> "SlopeMoments":
-        """Return the same of raw predictions less their mean, as `uncertainty.moderate` takes them.
+        """Return the moments of raw predictions less their mean over outputs, as `uncertainty.moderate` takes them.
 
         Variances by which they are moderated are those of what each is ahead of the mean of the others.
         """
@@ -161,7 +161,7 @@ def _moderated(moments: SlopeMoments, loss: Loss) -> tuple[Array, Array, Array]:
 
 
 def chained(loss: Loss, Z: Array, slopes: Array) -> Array:
-    """Return the slopes of predictions of those of raw ones, both of shape (n, k, d)."""
+    """Return the slopes of predictions, given those of raw predictions, both of shape (n, k, d)."""
     return loss.link_slopes(Z) @ slopes
 
 
@@ -191,7 +191,7 @@ def link_moments(moments: SlopeMoments, loss: Loss) -> Array:
 
 @cache
 def nodes(k: int) -> tuple[Array, Array]:
-    """Return where a function of k independent standard normal variables is looked at, and the weights of each.
+    """Return nodes and weights of a quadrature over k independent standard normal variables.
 
     Of one variable it is Gauss-Hermite quadrature, of several a Sobol sequence and what is opposite to it.
     """

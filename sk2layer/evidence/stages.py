@@ -1,4 +1,4 @@
-"""How a search for the penalty goes by size: on how many rows, by which steps, with which form of the curvature."""
+"""The stages of a search for the penalty, by size: the number of rows, the solver, the form of the curvature."""
 
 from typing import NamedTuple
 

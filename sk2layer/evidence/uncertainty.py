@@ -1,4 +1,4 @@
-"""How sure is a fitted network: the variance of predictions under the posterior, and probabilities moderated by it.
+"""The variance of a fitted network's predictions under the posterior, and probabilities averaged over it.
 
 The predicted class probabilities are averages over the posterior of the raw predictions z, approximated by making z
 smaller where its variance s^2 is large (MacKay 1992b):
@@ -150,7 +150,7 @@ def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
 
 
 def moderating(covariance: Array, *, shift_invariant: bool) -> Array:
-    """Return by what raw predictions are multiplied to be moderated, shape (n_samples, n_outputs)."""
+    """Return the factors that moderate raw predictions, at most 1, shape (n_samples, n_outputs)."""
     if shift_invariant:
         k = covariance.shape[1]
         ahead = (k * np.eye(k) - 1.0) / (k - 1.0)  # of the mean of the others

@@ -153,7 +153,7 @@ def _writer(language: Any, options: dict[str, Any]) -> Callable[..., str]:
 
 
 def _in_type(dtype: Any, digits: Any) -> Callable[[Array], Array]:
-    """Return what makes numbers of this type, with so many digits, of arrays."""
+    """Return a function that rounds arrays to this floating type and so many digits."""
     if dtype not in ("float64", "float32"):
         raise ValueError(f'dtype must be "float64" or "float32". Got {dtype!r}.')
     if digits is not None and not (isinstance(digits, int | np.integer) and 1 <= digits <= 17):

@@ -108,7 +108,7 @@ def _root(member: FittedPosterior, e: Array) -> Array:
 
 
 def _apart(build: Builder, members: Sequence[FittedPosterior], hidden: list[str], e: Array) -> str:
-    """Append how far the prediction of each member is from their mean, for a combination of outputs."""
+    """Append the difference of each member's prediction from the mean of all, for a combination of outputs."""
     n = len(members)
     center = np.eye(n) - 1.0 / n
     arrays = [np.multiply.outer(member.weights.W2 @ e, row) for member, row in zip(members, center, strict=True)]

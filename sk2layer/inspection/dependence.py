@@ -1,7 +1,7 @@
 """How the mean prediction changes over one input or two, and how surely."""
 
-from collections.abc import Sequence
 from itertools import product
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..estimator.reach import ask, rows_for_network
 from ..evidence.averages import covariance_of_means, value_derivatives
 from ..evidence.uncertainty import FittedPosterior
 from ..model.losses import Loss
-from .table import column, columns_of, link_of, network_by_evidence, replaced
+from .table import as_table, column, columns_of, link_of, network_by_evidence, replaced
 
 
 def partial_dependence(
@@ -79,11 +79,15 @@ def partial_dependence(
     >>> found.average.shape, found.std.shape
     ((1, 5), (1, 5))
     """
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = as_table(X)
     network, columns = network_by_evidence(estimator), columns_of(estimator, X)
-    numbers = [_number(feature, columns) for feature in _listed(features)]
-    resolution = grid_resolution or (50 if len(numbers) == 1 else 15)
+    numbers = _numbers(features, columns)
+    resolution = (50 if len(numbers) == 1 else 15) if grid_resolution is None else grid_resolution
+    _check_grid(percentiles, resolution)
     grids = [_grid(column(X, j), percentiles, resolution) for j in numbers]
+    for j, grid in zip(numbers, grids, strict=True):
+        if not len(grid):
+            raise ValueError(f"X must have values of {columns[j]!r}. All are missing.")
     loss, _ = link_of(network)
     tables = [replaced(X, dict(zip(numbers, point, strict=True))) for point in product(*grids)]
     mean = np.stack([_mean_prediction(estimator, network, table) for table in tables], axis=-1)
@@ -118,10 +122,11 @@ def _mean_prediction(estimator: Any, network: Any, table: Any) -> Array:
     return np.mean(ask(estimator, "predict_proba", table), axis=0)[-network.n_outputs_ :]
 
 
-def _listed(features: Any) -> Sequence[Any]:
-    found = [features] if isinstance(features, int | str | np.integer) else list(features)
-    if len(found) not in (1, 2):
-        raise ValueError(f"features must be one or two inputs. Got {features!r}.")
+def _numbers(features: Any, columns: list[str]) -> list[int]:
+    listed = list(features) if isinstance(features, list | tuple | np.ndarray) else [features]
+    found = [_number(feature, columns) for feature in listed]
+    if len({*found}) not in (1, 2) or len({*found}) < len(found):
+        raise ValueError(f"features must be one input or two different ones. Got {features!r}.")
     return found
 
 
@@ -131,6 +136,13 @@ def _number(feature: Any, columns: list[str]) -> int:
     if feature in range(len(columns)):
         return int(feature)
     raise ValueError(f"features must be of {columns}, or numbers below {len(columns)}. Got {feature!r}.")
+
+
+def _check_grid(percentiles: Any, resolution: Any) -> None:
+    if not isinstance(resolution, Integral) or resolution < 1:
+        raise ValueError(f"grid_resolution must be an int in the range [1, inf). Got {resolution!r}.")
+    if np.shape(percentiles) != (2,) or not 0.0 <= percentiles[0] < percentiles[1] <= 1.0:
+        raise ValueError(f"percentiles must be two floats, 0 <= low < high <= 1. Got {percentiles!r}.")
 
 
 def _grid(values: Any, percentiles: tuple[float, float], resolution: int) -> Any:

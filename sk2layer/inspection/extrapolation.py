@@ -1,17 +1,24 @@
-"""How much of a prediction is extrapolation: what the training data say of a row, and of their own."""
+"""How far rows are from what the training data determine: their leverage."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..estimator.by_evidence import covariance_of, members_of
-from ..estimator.reach import constant_noise_of, raw_prediction_of, rows_for_network
-from .table import link_of, network_by_evidence
+from ..estimator.by_evidence import members_of
+from ..estimator.reach import (
+    constant_noise_of,
+    covariance_of,
+    knows_errors,
+    loss_of,
+    raw_prediction_of,
+    rows_for_network,
+)
+from .table import network_by_evidence
 
 
 def leverage(estimator: Any, X: Any) -> Bunch:
-    """Return how little the training data say of a row, beside what they say of their own rows.
+    """Return the leverage of rows: how uncertain their predictions are, compared with those of the training rows.
 
     Parameters
     ----------
@@ -37,7 +44,8 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     Raises
     ------
     ValueError
-        If the estimator was not fitted by evidence.
+        If the estimator was not fitted by evidence, or with `y_std`, or with noise that is not Gaussian or not
+        constant.
 
     Notes
     -----
@@ -59,11 +67,15 @@ def leverage(estimator: Any, X: Any) -> Bunch:
     """
     network = network_by_evidence(estimator)
     rows = rows_for_network(estimator, X)
-    V, (loss, _) = covariance_of(network, rows), link_of(network)
-    if loss is None:
-        found = np.einsum("nkk->nk", V) @ np.divide(1.0, constant_noise_of(network, "leverage"))
+    V = covariance_of(network, rows)
+    if hasattr(network, "classes_"):
+        slopes = loss_of(network).link_slopes(raw_prediction_of(network, rows).astype(np.float64))
+        found = np.einsum("nop,npo->n", slopes, V)
     else:
-        found = np.einsum("nop,npo->n", loss.link_slopes(raw_prediction_of(network, rows).astype(np.float64)), V)
+        noise = constant_noise_of(network, "leverage")
+        if knows_errors(network):
+            raise ValueError("leverage needs a fit without y_std: the noise of its rows is not known any more.")
+        found = np.einsum("nkk->nk", V) @ np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0.0)
     effective = network.effective_n_parameters_
     n_rows = min(member.degrees_of_freedom for member in members_of(network)) + effective
     return Bunch(leverage=found, relative=found * n_rows / effective, share=found / (network.n_outputs_ + found))

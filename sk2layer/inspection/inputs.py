@@ -1,5 +1,6 @@
-"""Which inputs the data ask for: what the evidence and the leave-one-out density lose without each."""
+"""How much the log evidence and the leave-one-out density lose when an input is left out."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._typing import Array
-from .table import columns_of, network_by_evidence
+from ..estimator.checks import check_rows
+from ..estimator.reach import knows_errors, will_be_by_evidence
+from .table import as_table, columns_of, network_by_evidence
 
 MAX_SEED = 2**31 - 1
 
@@ -29,7 +32,7 @@ def drop_inputs(
     ----------
     estimator : TwoLayerRegressor or TwoLayerClassifier
         The estimator, fitted by evidence to these data.
-    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         The inputs that it was fitted to.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
@@ -63,7 +66,8 @@ def drop_inputs(
     Raises
     ------
     ValueError
-        If the estimator is a Pipeline or was not fitted by evidence, or has one input only.
+        If the estimator is a Pipeline or was not fitted by evidence, has one input only, or knows noise that depends on
+        the inputs or `y_std`; or if X has other columns than the training data.
 
     Examples
     --------
@@ -78,10 +82,17 @@ def drop_inputs(
     >>> (found.log_evidence_change < -found.spread).tolist()
     [True, True, False]
     """
-    network, names = network_by_evidence(estimator), columns_of(estimator, X)
+    network, names = network_by_evidence(estimator), columns_of(estimator, as_table(X))
     if network is not estimator or len(names) < 2:
         raise ValueError(f"estimator must be a network itself, with two inputs or more. Got {estimator!r}.")
-    values = X.to_numpy() if hasattr(X, "to_numpy") else X if hasattr(X, "toarray") else np.asarray(X)
+    if getattr(network, "noise", "constant") != "constant" or knows_errors(network) or not will_be_by_evidence(network):
+        raise ValueError(
+            "drop_inputs needs parameters that ask for a fit by evidence, noise='constant', and a fit without y_std. "
+            f"Got {estimator!r}."
+        )
+    if not isinstance(n_starts, Integral) or n_starts < 1:
+        raise ValueError(f"n_starts must be an int in the range [1, inf). Got {n_starts!r}.")
+    values = check_rows(network, X, reset=False)
     means = np.asarray(values.mean(axis=0)).ravel()
     seeds = check_random_state(random_state).randint(MAX_SEED, size=n_starts)
     subsets = [[i for i in range(len(names)) if i != j] for j in range(len(names) + 1)]

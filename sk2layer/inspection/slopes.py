@@ -14,7 +14,7 @@ from ..estimator.origin import gradient, steps_of, with_slopes
 from ..evidence.averages import Direction, covariance_of_means, slope_derivatives
 from ..evidence.uncertainty import FittedPosterior
 from ..model.losses import Loss
-from .table import columns_of, link_of, names_of_outputs, network_by_evidence, spreads_of
+from .table import as_table, columns_of, link_of, names_of_outputs, network_by_evidence, spreads_of
 
 MEANS_BYTES = 2**26
 """Of derivatives of means by the parameters, of so many inputs at a time."""
@@ -87,7 +87,7 @@ def average_slopes(
     >>> sorted(found.feature_names[j] for j in abs(found.slope * found.spread).argsort()[-2:])
     ['bmi', 's5']
     """
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = as_table(X)
     network, names = network_by_evidence(estimator), columns_of(estimator, X)
     loss, options = link_of(network, of)
     steps = steps_of(estimator)[:-1]

@@ -1,4 +1,4 @@
-"""What do all inspections ask of an estimator and its table: a fit by evidence, names of columns, and values of one."""
+"""What all inspections share: the network fitted by evidence, the names of columns, and the values of one."""
 
 from typing import Any
 
@@ -26,23 +26,26 @@ def network_by_evidence(estimator: Any) -> Any:
 
 
 def link_of(network: Any, of: str = "predict_proba") -> tuple[Loss | None, dict[str, str]]:
-    """Return the loss that makes probabilities, None of a regressor, and what `predict_gradient` is to be told.
+    """Return the loss whose link makes predictions of raw ones, or None, and what `predict_gradient` is to be told.
 
     Raises
     ------
     ValueError
-        If the regressor predicts exponentials, whose means over rows are not known here.
+        If `of` is neither of two names, of a regressor, too.
     """
-    if not hasattr(network, "classes_"):
-        if getattr(network, "out_activation_", "identity") != "identity":
-            raise ValueError(
-                f"inspection needs a regressor with loss 'squared_error' or 'student_t'. Got {network.loss!r}: "
-                "predict_gradient has the slopes of single predictions."
-            )
-        return None, {}
     if of not in ("predict_proba", "decision_function"):
         raise ValueError(f"of must be 'predict_proba' or 'decision_function'. Got {of!r}.")
+    if not hasattr(network, "classes_"):
+        return (None if network.out_activation_ == "identity" else loss_of(network)), {}
     return loss_of(network), {"of": of}
+
+
+def as_table(X: Any) -> Any:
+    """Return X as an array, csr matrix or DataFrame; raise ValueError where it has no rows and columns."""
+    X = X.tocsr() if hasattr(X, "tocsr") else X if hasattr(X, "shape") else np.asarray(X)
+    if len(X.shape) != 2 or not X.shape[0]:
+        raise ValueError(f"X must have shape (n_samples, n_features), and one row at least. Got shape {X.shape}.")
+    return X
 
 
 def columns_of(estimator: Any, X: Any) -> list[str]:
@@ -77,12 +80,13 @@ def _spread(values: Any) -> float:
 
 
 def replaced(X: Any, values: dict[int, Any]) -> Any:
-    """Return X with one value all along some columns."""
+    """Return X with some of its columns set to one value each."""
     if hasattr(X, "columns"):
         cells = {name: column(X, j) for j, name in enumerate(X.columns)}
         cells |= {X.columns[j]: np.repeat(np.asarray(value)[np.newaxis], len(X)) for j, value in values.items()}
         return type(X)(cells)
     X = X.toarray() if hasattr(X, "toarray") else np.array(X)
+    X = X.astype(np.float64) if X.dtype.kind in "biu" else X  # a grid of integers has values between them
     for j, value in values.items():
         X[:, j] = value
     return X

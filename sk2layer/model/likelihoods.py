@@ -1,4 +1,4 @@
-"""What is a likelihood of numbers; and those whose noise differs from row to row, by known errors or outliers.
+"""Likelihoods of numbers, and two whose noise differs from row to row: with known errors, and with outliers.
 
 Outputs are independent of each other, given their raw predictions. Each has a log density, a distribution function and
 a variance, from which intervals and the density of what was left out follow. What is unknown of the noise, besides the
@@ -31,7 +31,7 @@ from .losses import Loss
 
 
 class NoiseParameter(NamedTuple):
-    """A parameter of the noise of each output: where a search for it begins, and within which factors of that it is.
+    """A parameter of the noise of each output: the start of a search for it, and its bounds relative to that.
 
     `of_precision`: it is a precision, relative to the variance of the targets where these are in units.
     """
@@ -96,7 +96,7 @@ class Likelihood(Loss):
 
 
 class Distribution(Likelihood):
-    """A likelihood with what intervals follow from: those of Gaussian noise have a formula."""
+    """A likelihood with a distribution function, from which intervals follow where there is no formula for them."""
 
     @abstractmethod
     def cdf(self, Y: Array, Z: Array) -> Array:
@@ -212,7 +212,7 @@ class StudentT(Distribution):
     def variance(self, Z: Array, V: Array, *, include_noise: bool) -> Array:
         """Return the variance, which is infinite up to two degrees of freedom."""
         beta, nu = self.noise
-        of_noise = np.where(nu > 2.0, nu / (beta * np.maximum(nu - 2.0, np.finfo(np.float64).tiny)), np.inf)
+        of_noise = np.divide(nu, beta * (nu - 2.0), out=np.full_like(nu, np.inf), where=nu > 2.0)
         return V + of_noise if include_noise else V
 
     def bracket(self, q: float, low: Array, high: Array) -> tuple[Array, Array]:

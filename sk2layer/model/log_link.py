@@ -13,7 +13,6 @@ References
 McCullagh & Nelder (1989). Generalized Linear Models. Chapman & Hall.
 """
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -37,10 +36,11 @@ def _exp(Z: Array) -> Array:
 
 
 class LogLink(Distribution):
-    """A likelihood whose mean is e^z."""
+    """A likelihood whose mean is e^z, and whose variance is proportional to the mean to some power."""
 
     out_activation = "exp"
     starts_at_mean = True
+    power: float
 
     def inverse_link(self, Z: Array) -> Array:
         """Overwrite Z with e^z, at most the largest number."""
@@ -52,8 +52,9 @@ class LogLink(Distribution):
         return np.eye(Z.shape[1], dtype=Z.dtype) * _exp(Z)[:, np.newaxis]
 
     def link(self, p: Array) -> Array:
-        """Return the logarithm."""
-        return np.log(p)
+        """Return the logarithm, which is minus infinity up to 0."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.maximum(p, 0.0)))
 
     def variance(self, Z: Array, V: Array, *, include_noise: bool) -> Array:
         """Return the variance where the mean is lognormal."""
@@ -62,15 +63,20 @@ class LogLink(Distribution):
             variance = of_means + self.noise_variance(Z, V) if include_noise else of_means
         return np.minimum(variance, np.finfo(Z.dtype).max)
 
-    @abstractmethod
     def noise_variance(self, Z: Array, V: Array) -> Array:
-        """Return the mean variance of targets around their means."""
+        """Return the mean of the variance of targets around their means, the dispersion times e^(power z)."""
+        return _exp(self.power * Z + 0.5 * self.power**2 * V) * self.dispersion
+
+    @property
+    def dispersion(self) -> Any:
+        """The variance of targets where their mean is 1."""
+        return 1.0
 
 
 class Poisson(LogLink):
     """Counts, or rates, which may be fractions: half the Poisson deviance."""
 
-    name = "poisson"
+    name, power = "poisson", 1.0
 
     def check(self, Y: Array, name: str) -> None:
         """Raise ValueError where a target is negative."""
@@ -84,12 +90,12 @@ class Poisson(LogLink):
     @staticmethod
     def _half_deviances(Y: Array, Z: Array) -> Array:
         some = Y > 0.0
-        t = Z - np.log(np.where(some, Y, 1.0))
+        t = np.where(some, Z - np.log(np.where(some, Y, 1.0)), 0.0)
         return np.where(some, Y * (np.expm1(t) - t), np.exp(Z))
 
-    def link(self, p: Array) -> Array:
-        """Return the logarithm of the rate, which is not zero."""
-        return np.log(np.maximum(p, LEAST_RATE))
+    def start(self, mean: Array) -> Array:
+        """Return the logarithm of a rate that is not zero."""
+        return self.link(np.maximum(mean, LEAST_RATE))
 
     def log_densities(self, Y: Array, Z: Array) -> Array:
         """Return the log probability of each count."""
@@ -102,10 +108,6 @@ class Poisson(LogLink):
     def cdf(self, Y: Array, Z: Array) -> Array:
         """Return the probability of at most Y, which is 0 below 0."""
         return np.where(Y < 0.0, 0.0, pdtr(np.maximum(Y, 0.0), _exp(Z)))
-
-    def noise_variance(self, Z: Array, V: Array) -> Array:
-        """Return the mean of e^z, which is the variance of counts."""
-        return _exp(Z + 0.5 * V)
 
     def bracket(self, q: float, low: Array, high: Array) -> tuple[Array, Array]:
         """Return -1, and a count that is exceeded with less than 1 - q by Bernstein's inequality."""
@@ -124,17 +126,22 @@ class Poisson(LogLink):
 class Gamma(LogLink):
     """Positive amounts, whose standard deviation is proportional to their mean: beta times half the gamma deviance."""
 
-    name, alpha_is_relative = "gamma", True
+    name, power, alpha_is_relative = "gamma", 2.0, True
     parameters = (NoiseParameter(1.0, 1e-2, 1e8),)
 
     def check(self, Y: Array, name: str) -> None:
         """Raise ValueError where a target is not positive."""
-        if (Y <= 0.0).any():
+        if Y.min(initial=1.0) < np.finfo(Y.dtype).tiny:
             raise ValueError(f"{name} must be above 0 where loss='gamma'. Got {Y.min():g}.")
 
     @property
     def _shape(self) -> Any:
         return self.noise[0]
+
+    @property
+    def dispersion(self) -> Any:
+        """The variance relative to the square of the mean."""
+        return 1.0 / self._shape
 
     def losses(self, Y: Array, Z: Array) -> Array:
         """Return beta times half the deviance of each sample."""
@@ -161,12 +168,8 @@ class Gamma(LogLink):
         return np.exp(np.log(Y) - Z) * self._shape.astype(Z.dtype)
 
     def cdf(self, Y: Array, Z: Array) -> Array:
-        """Return the probability of at most Y."""
-        return gammainc(self._shape, self._shape * _exp(np.log(Y) - Z))
-
-    def noise_variance(self, Z: Array, V: Array) -> Array:
-        """Return the mean of e^2z / beta."""
-        return _exp(2.0 * Z + 2.0 * V) / self._shape
+        """Return the probability of at most Y, which is 0 up to 0."""
+        return gammainc(self._shape, self._shape * _exp(self.link(Y) - Z))
 
     def bracket(self, q: float, low: Array, high: Array) -> tuple[Array, Array]:
         """Return the quantiles for the lowest and the highest mean."""

@@ -67,6 +67,10 @@ class Loss(ABC):
     def link(self, p: Array) -> Array:
         """Return raw predictions of which `inverse_link` makes these, shape (n_outputs,)."""
 
+    def start(self, mean: Array) -> Array:
+        """Return raw predictions to begin with where targets have this mean, shape (n_outputs,)."""
+        return self.link(mean)
+
     @abstractmethod
     def curvature_factor(self, Y: Array, Z: Array) -> Array:
         """Return C, shape (n_samples, n_outputs, n_outputs), with C C.T = d2 l / dz2, the curvature of each sample."""

@@ -1,7 +1,8 @@
 """What several fitted models predict together, each with its weight.
 
 It is the mixture of their predictive distributions: the mean is the mean of theirs, the variance the mean of their
-variances plus the variance of their means, and the probability of a class the mean of theirs.
+variances plus the variance of their means, the probability of a class the mean of theirs, and so is the probability
+of a target below any value, from which intervals and quantiles follow.
 """
 
 from typing import Any, NamedTuple
@@ -10,10 +11,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .._typing import Array
-from ..estimator.by_evidence import posterior_of
-from ..estimator.reach import ask, is_multilabel, loss_of, network_of
+from ..estimator.by_evidence import new_targets_of
+from ..estimator.reach import ask, is_multilabel, network_of, predicts_matrix, rows_for_network
 from ..evidence.mixture import mixture_moments
-from ..evidence.uncertainty import check_confidence_level, interval
+from ..evidence.new_targets import Mixed, quantiles
+from ..evidence.uncertainty import check_confidence_level
 
 
 class Mixture(NamedTuple):
@@ -41,21 +43,18 @@ class Mixture(NamedTuple):
         return mean, np.sqrt(variance)
 
     def predict_interval(self, X: Any, confidence_level: float, include_noise: bool) -> Array:
-        """Return intervals as a regressor does, with the fewest degrees of freedom of a model.
-
-        Raises
-        ------
-        ValueError
-            If `confidence_level` is not in (0, 1), or where the noise of a model is not Gaussian.
-        """
+        """Return what lies between two quantiles."""
         check_confidence_level(confidence_level)
-        for model in self.models:
-            if not loss_of(network_of(model)).has_noise:
-                name = network_of(model).loss
-                raise ValueError(f"Intervals of a mixture need loss='squared_error' in all of it. Got {name!r}.")
-        mean, std = self.predict(X, return_std=True, include_noise=include_noise)
-        known_by = min(posterior_of(network_of(model)).degrees_of_freedom for model in self.models)
-        return interval(mean, std, known_by, confidence_level)
+        return self.predict_quantile(X, [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level], include_noise)
+
+    def predict_quantile(self, X: Any, q: Any, include_noise: bool) -> Array:
+        """Return quantiles of the mixture of the distributions, of whatever kinds they are."""
+        each = [
+            new_targets_of(network_of(model), rows_for_network(model, X), include_noise=include_noise)
+            for model in self.models
+        ]
+        found = quantiles(Mixed(each, self.weights), q)
+        return found if predicts_matrix(network_of(self.models[0])) else found[:, 0]
 
     def predict_proba(self, X: Any) -> Array:
         """Return the mean of the probabilities."""

@@ -121,8 +121,8 @@ class EvidenceSearch(Documented, MetaEstimatorMixin, CallbackSupportMixin, BaseE
     *Failing candidates* have NaN in `results_`, and the last rank. Where all fail, the error of the first is raised.
 
     *The mixture* of `average` has the mean of the predictions of its members; its variance is the mean of theirs plus
-    the variance of their predictions. Of classifiers it has the mean of their probabilities. It needs X in memory in
-    `fit`.
+    the variance of their predictions, and its intervals and quantiles are those of the mixture of their distributions,
+    whatever their losses. Of classifiers it has the mean of their probabilities. It needs X in memory in `fit`.
 
     References
     ----------
@@ -293,6 +293,27 @@ class EvidenceSearch(Documented, MetaEstimatorMixin, CallbackSupportMixin, BaseE
             Its lower and upper end, in the units of y.
         """
         return self._say("predict_interval", X, confidence_level=confidence_level, include_noise=include_noise)
+
+    @has("predict_quantile")
+    @where_the_rows_are
+    def predict_quantile(self, X: Any, q: Any, *, include_noise: bool = True) -> Array:
+        """Return what each target is at most with the given probability; of regressors.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The inputs.
+        q : float in (0, 1) or array-like of shape (n_quantiles,)
+            The probability, or several of them.
+        include_noise : bool, default=True
+            Whether the quantiles are those of a new y, or of its mean alone.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of y; for several probabilities with a last axis of shape (n_quantiles,).
+        """
+        return self._say("predict_quantile", X, q=q, include_noise=include_noise)
 
     @has("predict_proba")
     @where_the_rows_are

@@ -70,7 +70,7 @@ def curvature_rows(shape: Shape, itemsize: int) -> int:
 
 
 def terms_of(block: Block, network: Network, theta: Array) -> Terms:
-    """Return what a block of rows contributes."""
+    """Return the terms of a block of rows, from which its sums are formed."""
     shape, activation, loss = network
     inputs, share, (W1, b1, W2, b2) = _inputs(block), block.share, shape.unpack(theta)
     hidden = np.ones((len(b1) + 1, inputs.columns.shape[1]), inputs.columns.dtype)

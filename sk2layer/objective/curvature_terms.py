@@ -1,4 +1,4 @@
-"""What a block of rows contributes to second derivatives: its inputs, hidden values, slopes and curvatures.
+"""The terms of second derivatives in a block of rows: inputs, hidden values, slopes and curvatures.
 
 A block of n rows is held with samples in columns, so that products run along contiguous memory.
 """

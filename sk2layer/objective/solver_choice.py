@@ -1,4 +1,4 @@
-"""Which solver is the cheapest? By the predicted cost of an iteration, and how many one takes for one of another.
+"""The choice of the solver by its predicted seconds: those of an iteration, times how many it takes.
 
 Seconds are those of one thread, least-squares estimates of processor times of docs/benchmarks/solver_choice.py
 --rates, over 200 to 20,000 rows, 3 to 790 inputs (20,000 sparse ones), 1 to 300 hidden units and 1 to 10 outputs. Two

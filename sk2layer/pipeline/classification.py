@@ -85,6 +85,8 @@ class StackedClassifier(ClassifierMixin, Stacked):
         rows = self._checked(X, y, sample_weight)
         check_classification_targets(rows.y)
         self.classes_, codes, counts = np.unique(rows.y, return_inverse=True, return_counts=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must have at least two classes. Got one class: {self.classes_.tolist()}.")
         rows = rows._replace(y=codes)
         folds: list[Any] = []
         if counts.min() >= self.n_folds:

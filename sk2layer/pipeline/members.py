@@ -74,10 +74,10 @@ class Stacked(BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any, **how: Any) -> Rows:
+    def _checked(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """Return the rows of positive weight, checked."""
         check_parameters(self)
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", **how)
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         rows = Rows(X, y, None)
         weight = check_weight(sample_weight, len(rows.X))
         return rows if weight is None else rows._replace(weight=weight).part(weight > 0.0)

@@ -9,6 +9,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 
 from .._typing import Array
+from ..estimator.checks import naming
 from ..evidence.mixture import mixture_moments
 from ..evidence.uncertainty import check_confidence_level
 from ..regressor import TwoLayerRegressor
@@ -103,8 +104,9 @@ class StackedRegressor(RegressorMixin, Stacked):
         self : StackedRegressor
             The estimator, fitted.
         """
-        rows = self._checked(X, y, sample_weight, y_numeric=True)
-        rows = rows._replace(y=rows.y.astype(np.float64))
+        rows = self._checked(X, y, sample_weight)
+        with naming("y"):
+            rows = rows._replace(y=rows.y.astype(np.float64))
         folds = list(KFold(self.n_folds, shuffle=True, random_state=0).split(rows.X))
         models = self._fit_members(rows, folds)
         unseen: Array = np.empty((len(rows.y), len(self.members_)))

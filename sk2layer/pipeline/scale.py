@@ -1,4 +1,4 @@
-"""How one column of targets is transformed, and what is known of it in its own units where it is normal in others."""
+"""The transform of one column of targets, its inverse, and mean and deviation in the column's own units."""
 
 import warnings
 from collections.abc import Callable
@@ -81,7 +81,7 @@ class Scale:
         return np.asarray(self.transformer.transform(y[:, np.newaxis]))[:, 0]
 
     def back(self, t: Array) -> Array:
-        """Return the targets that are t when transformed, in the shape of t."""
+        """Return the targets whose transforms are t, in the shape of t."""
         inside = np.clip(t, self.low, self.high).reshape(-1, 1)
         return np.asarray(self.transformer.inverse_transform(inside)).reshape(t.shape)
 

@@ -85,7 +85,7 @@ def _last_step_has(name: str) -> Callable[[Any], bool]:
 
 
 class TablePipeline(Pipeline):
-    """A pipeline that passes on intervals and slopes, too: what :func:`make_table_pipeline` returns.
+    """A pipeline that passes on intervals, quantiles and slopes: what :func:`make_table_pipeline` returns.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class TablePipeline(Pipeline):
 
     See Also
     --------
-    sklearn.pipeline.Pipeline : The same without intervals and slopes.
+    sklearn.pipeline.Pipeline : The same without intervals, quantiles and slopes.
 
     Examples
     --------
@@ -133,6 +133,26 @@ class TablePipeline(Pipeline):
             Its lower and upper end.
         """
         return self[-1].predict_interval(self[:-1].transform(X), confidence_level, **params)
+
+    @available_if(_last_step_has("predict_quantile"))
+    def predict_quantile(self, X: Any, q: Any, **params: Any) -> Any:
+        """Return what each target is at most with the given probability.
+
+        Parameters
+        ----------
+        X : {DataFrame, array-like} of shape (n_samples, n_features)
+            The table.
+        q : float in (0, 1) or array-like of shape (n_quantiles,)
+            The probability, or several of them.
+        **params : dict
+            What else `predict_quantile` of the last step takes.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of y; for several probabilities with a last axis of shape (n_quantiles,).
+        """
+        return self[-1].predict_quantile(self[:-1].transform(X), q, **params)
 
     @available_if(_last_step_has("predict_gradient"))
     def predict_gradient(self, X: Any, return_std: bool = False, **params: Any) -> Any:

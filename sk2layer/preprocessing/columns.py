@@ -63,7 +63,7 @@ class FarOut(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Array) -> Array:
-        """Return what is left; NaN is missing."""
+        """Return X with codes as NaN, and with values far out set to the farthest that are not."""
         check_is_fitted(self)
         found = np.clip(X, self.low_, self.high_)
         for x, column, codes in zip(X.T, found.T, self.codes_, strict=True):
@@ -71,13 +71,13 @@ class FarOut(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return found
 
     def slopes_of(self, X: Array) -> Array:
-        """Return the derivative of what is left: 1, 0 where it is drawn in, NaN where it is missing."""
+        """Return the derivatives of `transform`: 1, 0 where a value was far out, NaN where it is missing."""
         found = self.transform(X)
         return np.where(np.isnan(found), np.nan, found == X)
 
 
 def _learn(x: Array) -> tuple[float, float, Array]:
-    """Return the lowest and the highest of some values that are not far out, and what is a code."""
+    """Return the lowest and the highest value that are not far out, and the values that are codes."""
     if not len(x):
         return np.nan, np.nan, x
     low, high = np.quantile(x, [TAIL, 1.0 - TAIL])

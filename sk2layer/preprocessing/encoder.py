@@ -1,6 +1,5 @@
 """How numbers are written for a network, so that its first layer can bend along each column."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -15,14 +14,10 @@ from .._typing import Array
 from ..estimator.checks import check_weight
 from ..solvers._parameters import check_parameters, choice, integer, naming_parameters
 from ..solvers.documentation import DOCUMENTATION
-
-# Longer than 300 lines: more than half of them are docstrings of public methods.
+from .ramps import by_column, labels_of, learn, ramps, widths
 
 BLOCK_SIZE = 2**17
 """So many encoded numbers are computed at a time: they stay in the cache."""
-
-ROUNDING = 1e-12
-"""Sums of weights that differ by less than this share are the same."""
 
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
@@ -158,7 +153,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         check_parameters(self)
         X = self._check_rows(X, reset=True, accept_sparse="csc")
         weight = check_weight(sample_weight, X.shape[0])
-        learned = [_learn(x, weight, self.n_pieces) for x in _columns(X)]
+        learned = [learn(x, weight, self.n_pieces) for x in by_column(X)]
         self.edges_ = [edges for edges, _ in learned]
         self.missing_encoding_ = np.concatenate([encoding for _, encoding in learned])
         self.feature_indices_ = np.repeat(np.arange(len(learned)), [len(encoding) for _, encoding in learned])
@@ -211,12 +206,12 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._check_rows(X, reset=False, accept_sparse="csr")
         slopes = np.zeros((X.shape[0], len(self.feature_indices_)))
-        for j, (x, edges) in enumerate(zip(_columns(X), self.edges_, strict=True)):
+        for j, (x, edges) in enumerate(zip(by_column(X), self.edges_, strict=True)):
             start, stop = np.searchsorted(self.feature_indices_, [j, j + 1])
             if len(edges):
                 piece = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
                 inside = (self.extrapolation == "linear") | ((x >= edges[0]) & (x <= edges[-1]))
-                slopes[np.arange(len(x)), start + piece] = inside / _widths(edges)[piece]
+                slopes[np.arange(len(x)), start + piece] = inside / widths(edges)[piece]
             slopes[np.isnan(x), start:stop] = np.nan
         return slopes
 
@@ -238,8 +233,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)  # those of the columns of X, checked
         found: list[str] = []
         for name, edges, n_outputs in zip(names, self.edges_, np.bincount(self.feature_indices_), strict=True):
-            ramps = [f"{name}[{left}, {right}]" for left, right in pairwise(_labels(edges))]
-            found += [*ramps, f"{name}[missing]"][:n_outputs]
+            names_of_ramps = [f"{name}[{left}, {right}]" for left, right in pairwise(labels_of(edges))]
+            found += [*names_of_ramps, f"{name}[missing]"][:n_outputs]
         return np.asarray(found, dtype=object)
 
     def __sklearn_tags__(self) -> Any:
@@ -260,7 +255,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         for start, edges in zip(starts, self.edges_, strict=True):
             if len(edges):
                 stop = start + len(edges) - 1
-                left[start:stop], width[start:stop] = edges[:-1], _widths(edges)
+                left[start:stop], width[start:stop] = edges[:-1], widths(edges)
                 if self.extrapolation == "linear":
                     lowest[start], highest[stop - 1] = -np.inf, np.inf
         return left, width, lowest, highest
@@ -268,7 +263,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     def _encoded(self, X: Any, *pieces: Array) -> Array:
         """Return some rows encoded, in float64."""
         X = X.toarray() if issparse(X) else X
-        encoded = _ramps(X[:, self.feature_indices_], *pieces)
+        encoded = ramps(X[:, self.feature_indices_], *pieces)
         np.copyto(encoded, self.missing_encoding_, where=np.isnan(encoded))
         return encoded
 
@@ -276,67 +271,3 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 def ramps_of(encoder: PiecewiseLinearEncoder) -> tuple[Array, Array, Array, Array]:
     """Return of each column of the output where its ramp begins, its width, and its lowest and highest values."""
     return encoder._pieces()
-
-
-def _columns(X: Any) -> Iterator[Array]:
-    """Yield the columns, shape (n_samples,), in float64."""
-    for j in range(X.shape[1]):
-        yield np.asarray(X[:, [j]].toarray().ravel() if issparse(X) else X[:, j], dtype=np.float64)
-
-
-def _learn(x: Array, weight: Array | None, n_pieces: int) -> tuple[Array, Array]:
-    """Return the edges of a column, and how it encodes missing values."""
-    if weight is not None:
-        x, weight = x[weight > 0.0], weight[weight > 0.0]
-    missing = np.isnan(x)
-    values, counts = _counted(x[~missing], None if weight is None else weight[~missing])
-    edges = _edges(values, counts, n_pieces)
-    means = counts @ _ramps(values[:, np.newaxis], edges[:-1], _widths(edges)) / counts.sum() if len(edges) else edges
-    return edges, np.append(means, 1.0) if missing.any() else means
-
-
-def _counted(x: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Return the different values, ascending, and the weight of each: a row twice is then a row of weight 2."""
-    if weight is None:
-        values, counts = np.unique(x, return_counts=True)
-        return values, np.asarray(counts, dtype=np.float64)
-    values, which = np.unique(x, return_inverse=True)
-    return values, np.asarray(np.bincount(which, weight, len(values)), dtype=np.float64)
-
-
-def _edges(values: Array, counts: Array, n_pieces: int) -> Array:
-    """Return the different ones of the quantiles at 0, 1 / n_pieces, ..., 1, or the values if there are few."""
-    if len(values) and not np.isfinite(float(values[-1]) - float(values[0])):
-        raise ValueError(f"X must not span more than 1.8e308 in a column. Got {values[0]:g} to {values[-1]:g}.")
-    if len(values) <= n_pieces + 1:
-        return np.repeat(values, 2) if len(values) == 1 else values
-    reached = n_pieces * np.cumsum(counts)
-    levels = np.linspace(0.0, reached[-1], n_pieces + 1)
-    before = values[np.searchsorted(reached, levels * (1.0 - ROUNDING))]
-    after = values[np.searchsorted(reached, levels * (1.0 + ROUNDING)).clip(max=len(values) - 1)]
-    return np.unique(before + (after - before) / 2.0)
-
-
-def _widths(edges: Array) -> Array:
-    """Return the widths of the pieces; infinity for that of a constant column, so that its ramp is 0."""
-    widths = np.diff(edges)
-    return np.where(widths > 0.0, widths, np.inf)
-
-
-def _ramps(X: Array, left: Array, width: Array, lowest: Array | float = 0.0, highest: Array | float = 1.0) -> Array:
-    with np.errstate(over="ignore"):  # infinity is beyond an edge, too
-        ramps = X - left
-        ramps /= width
-    np.clip(ramps, lowest, highest, out=ramps)
-    ramps += 0.0  # no -0.0
-    return ramps
-
-
-def _labels(edges: Array) -> list[str]:
-    """Return the edges in three digits, or as many as tell them apart."""
-    labels: list[str] = []
-    for digits in range(3, 18):
-        labels = [repr(float(f"{edge + 0.0:.{digits}g}")).removesuffix(".0") for edge in edges]
-        if len({*labels}) == len({*edges}):
-            break
-    return labels

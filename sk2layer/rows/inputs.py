@@ -30,7 +30,7 @@ class Rows(Protocol):
 
 
 def _taken(X: Any, rows: RowNumbers) -> Array:
-    """Return X[rows]; numbers of rows by `take`, which NumPy has faster than the index."""
+    """Return X[rows]; an array of row numbers by `take`, which is faster in NumPy than an index."""
     return X.take(rows, axis=0) if isinstance(rows, np.ndarray) else X[rows]
 
 
@@ -161,6 +161,8 @@ class StandardizedSparse:
         self.shape = X.shape
 
     def __getitem__(self, rows: RowNumbers) -> "StandardizedSparse":
+        if isinstance(rows, slice) and rows.indices(self.shape[0]) == (0, self.shape[0], 1):
+            return self  # all of them, of which a slice would be a copy
         return StandardizedSparse(self.X[rows], self.mean, self.inverse_spread)
 
     def toarray(self) -> Array:

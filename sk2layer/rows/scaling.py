@@ -87,7 +87,7 @@ class RunningScaling(NamedTuple):
     def update(
         self, X: Any, Y: Array | None, sample_weight: Array | None, n_rows: int | None = None
     ) -> "RunningScaling":
-        """Return what was seen with more data, taken in blocks of `n_rows`; Y is None where it is not scaled."""
+        """Return the statistics with more data added, in blocks of `n_rows`; Y is None where it is not scaled."""
         n_rows, seen = n_rows or rows_at_a_time(X, STATISTICS_BYTES), self
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
@@ -98,11 +98,11 @@ class RunningScaling(NamedTuple):
         return seen
 
     def merge(self, other: "RunningScaling") -> "RunningScaling":
-        """Return what both have seen together."""
+        """Return the statistics of the data of both."""
         return RunningScaling(*(_merged(*moments) for moments in zip(self, other, strict=True)))
 
     def scaling(self, n_outputs: int, dtype: Any = np.float64) -> Scaling:
-        """Return means and spreads of what was seen, for weights of the given floating type.
+        """Return the means and spreads of all data so far, for weights of the given floating type.
 
         Raises
         ------

@@ -28,7 +28,7 @@ Hashes = NDArray[np.uint64]
 
 
 class SeenRows(NamedTuple):
-    """What was seen of the rows of a stream.
+    """A sample of the rows in a stream of batches, by the hashes of their values.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class SeenRows(NamedTuple):
         return cls(total, hashes, weight, weight)
 
     def merge(self, batch: "SeenRows") -> "SeenRows":
-        """Return what was seen once a batch has come, too."""
+        """Return the sample after another batch."""
         hashes, weight, first = _smallest([self.hashes, batch.hashes], [self.weight, batch.weight])
         first_weight = np.concatenate([self.first_weight, batch.first_weight])[first]
         return SeenRows(self.total_weight + batch.total_weight, hashes, weight, first_weight)

@@ -1,4 +1,4 @@
-"""What a class says of where it is: the page in our documentation, and the module that users import it from."""
+"""Where a public class is: its page in the documentation, and the module that users import it from."""
 
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ class Documented:
 
 
 def of_module(module: str, *items: Any) -> None:
-    """Make classes and functions be of the module that they are imported from, for files too: their own may move."""
+    """Set `__module__` of classes and functions to the module that users import from, also in stored files."""
     for item in items:
         item.__module__ = module
         if "__firstlineno__" in vars(item):  # from Python 3.13 on: a line of another file than that of the module

@@ -47,12 +47,12 @@ def shuffled(n_samples: int, rng: np.random.Generator) -> Iterator[NDArray[np.in
 
 
 def out_of_range(learning_rate: float) -> str:
-    """Return what there is to say where the objective or the weights are not finite."""
+    """Return the message for an objective or weights that are not finite."""
     return f"the objective is not finite: learning_rate={learning_rate:g} is too large"
 
 
 def rose(first: float, value: float, learning_rate: float) -> str:
-    """Return what there is to say where the objective is larger than at the start."""
+    """Return the message for an objective that is larger than at the start."""
     return f"the objective rose from {first:.4g} to {value:.4g}: learning_rate={learning_rate:g} is too large, lower it"
 
 
@@ -118,14 +118,14 @@ class MiniBatchSolver(Solver):
 
     @abstractmethod
     def _start(self, theta: Vector) -> State:
-        """Return what the update has to remember from step to step, before the first."""
+        """Return the initial state of the update, before the first step."""
 
     @abstractmethod
     def _step(self, theta: Vector, gradient: Any, state: State, work: Vector) -> State:
         """Change theta by one step and return the state; `gradient` and `work`, which is like theta, are used up."""
 
     def _with_progress(self, state: State, mean: float, run: Run) -> State:
-        """Return the state after an epoch of this mean."""
+        """Return the state after an epoch with this mean objective."""
         stale = 0 if mean < state["best"] - run.tol else state["stale"] + 1
         falling = state["falling"] + 1 if mean < state["last"] else 0
         return {**state, "stale": stale, "falling": falling, "best": min(mean, state["best"]), "last": mean}

@@ -180,7 +180,7 @@ class LBFGS(Solver):
         return OptimizeResult(**found, nit=n_iter, success=success, message=message)
 
     def carried_over(self, state: State, objective: Any, theta: Vector) -> State:
-        """Keep the pairs, which stand for a curvature that differs as little; see `Solver.carried_over`."""
+        """Keep the correction pairs, whose curvature differs as little; see `Solver.carried_over`."""
         point = _evaluate(objective, theta.dtype, theta.astype(np.float64))
         return {**state, "theta": point.theta, "value": point.value, "gradient": point.gradient, "fall": np.inf}
 

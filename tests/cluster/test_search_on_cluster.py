@@ -49,7 +49,7 @@ def ray_backend():
 
 def searches(model):
     return [
-        GridSearchCV(clone(model).set_params(max_iter=20), GRID, cv=3),
+        GridSearchCV(clone(model).set_params(max_iter=5), GRID, cv=3),
         HalvingGridSearchCV(model, GRID, resource="max_iter", min_resources=5, max_resources=45, cv=3, random_state=0),
     ]
 
@@ -77,7 +77,7 @@ def test_a_search_on_dask_is_the_local_search(dask_client, problem, number):
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_a_search_by_evidence_on_dask_is_the_local_search(dask_client, problem):
     model, (X, y) = PROBLEMS[problem]
-    search = EvidenceSearch(clone(model).set_params(max_iter=20), {"hidden_units": [2, 4]}, average=True)
+    search = EvidenceSearch(clone(model).set_params(max_iter=5), {"hidden_units": [2, 4]}, average=True)
     here = clone(search).fit(X, y)
     with parallel_config(backend="dask"):
         there = clone(search).fit(X, y)
@@ -129,7 +129,7 @@ def test_optuna_finds_the_same_again_and_hands_over_a_fitted_network(problem):
     }
     found = [
         integration.OptunaSearchCV(
-            clone(model).set_params(max_iter=20),
+            clone(model).set_params(max_iter=5),
             space,
             n_trials=5,
             cv=3,
@@ -138,5 +138,5 @@ def test_optuna_finds_the_same_again_and_hands_over_a_fitted_network(problem):
         for _ in range(2)
     ]
     assert found[0].best_params_ == found[1].best_params_
-    alone = clone(model).set_params(max_iter=20, **found[0].best_params_).fit(X, y)
+    alone = clone(model).set_params(max_iter=5, **found[0].best_params_).fit(X, y)
     np.testing.assert_array_equal(found[0].predict(X), alone.predict(X))

@@ -409,3 +409,35 @@ def test_partial_dependence_is_a_curve_with_a_band_or_a_map():
     assert flat.line_.zmax == pytest.approx(flat.average.max())
     towns = PartialDependenceBandDisplay.from_estimator(model, X, "town")
     assert [label.get_text() for label in towns.ax_.get_xticklabels()] == ["Bonn", "Ulm"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_bands_of_rates_and_amounts_are_above_zero(loss, seed):
+    """Also where they are hardly known, of new targets and of means."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2.0, 2.0, (50, 2))
+    mean = np.exp(-2.0 + 2.0 * np.sin(1.5 * X[:, 0]))
+    y = rng.poisson(mean).astype(float) if loss == "poisson" else rng.gamma(0.5, mean / 0.5)
+    model = TwoLayerRegressor(4, loss=loss, random_state=0).fit(X, y)
+    display = PartialDependenceBandDisplay.from_estimator(model, X, 0, percentiles=(0, 1))
+    ends = display.band_.get_paths()[0].vertices[:, 1]
+    assert ends.min() > 0.0
+    found = partial_dependence(model, X, 0, percentiles=(0, 1))
+    assert (found.average - 1.96 * found.std).min() < ends.min()
+    few = PartialDependenceBandDisplay(np.array([2.0]), np.array([0.1]), [np.array(["a"])], ["x"], positive=True).plot()
+    (bar,) = few.band_.get_segments()
+    np.testing.assert_allclose(bar[:, 1], 2.0 * np.exp(np.array([-1.96, 1.96]) * 0.05), rtol=1e-4)
+    for include_noise in (True, False):
+        display = PredictionIntervalDisplay.from_estimator(model, X, y, feature=0, include_noise=include_noise)
+        assert display.interval_.get_paths()[0].vertices[:, 1].min() >= 0.0
+
+
+def test_a_band_is_as_wide_as_the_noise_is_there():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(300, 1))
+    y = np.sin(6.0 * X[:, 0]) + (0.05 + 0.9 * X[:, 0]) * rng.normal(size=300)
+    model = TwoLayerRegressor(5, noise="inputs", random_state=0).fit(X, y)
+    display = PredictionIntervalDisplay.from_estimator(model, X, y)
+    width = np.diff(display.interval, axis=1)[:, 0]
+    assert width[display.position > 0.9].min() > 4.0 * width[display.position < 0.1].max()

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.estimator.base import BaseTwoLayer
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.solvers import SGD, SOLVERS, Adam, GradientDescent
 
 every_estimator = pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
@@ -134,7 +135,7 @@ def test_wrong_parameters(Estimator, name, value, rule):
 
 @every_estimator
 def test_unknown_names_come_with_the_choices(Estimator):
-    for name, choices in [("solver", ["auto", *SOLVERS]), ("activation", ["sigmoid", "tanh", "relu", "identity"])]:
+    for name, choices in [("solver", ["auto", *SOLVERS]), ("activation", ACTIVATIONS)]:
         with error(f"The '{name}' parameter") as caught:
             Estimator(**{name: "best"}).fit(X, target(Estimator))
         assert all(f"'{choice}'" in str(caught.value) for choice in choices)
@@ -601,3 +602,13 @@ def test_targets_that_float32_cannot_hold():
     y = np.where(NUMBERS > 0.0, 1e300, -1e300)
     with error("The weights are beyond the range of float32 in the units of X and y"):
         TwoLayerRegressor(2, alpha=1.0).fit(X.astype(np.float32), y)
+
+
+@every_estimator
+@pytest.mark.parametrize("cell", [np.nan, "Ulm", None])
+def test_tables_with_texts_and_missing_values_are_shown_where_to_go(Estimator, cell):
+    table = X.astype(object)
+    table[3, 1] = cell
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (scikit-learn has many words for it)
+        Estimator().fit(table, target(Estimator))
+    assert "make_table_pipeline" in caught.value.__notes__[0]

@@ -6,6 +6,7 @@ from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.metrics import log_loss
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.estimator.data import split
@@ -139,7 +140,7 @@ def rows_of(data):
     return data.X[:][:, 0], np.asarray(data.Y[:])[:, 0], data.weight
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_rows_of_large_data_keep_their_targets_and_weights(seed):
     """Above 16 MiB they are not copied."""
     numbers = np.arange(1.0, 2.0**20 + 10.0)
@@ -153,7 +154,7 @@ def test_rows_of_large_data_keep_their_targets_and_weights(seed):
         np.testing.assert_array_equal(in_X, weight)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_large_data_are_stopped_early_as_small_ones(weighted, Estimator, seed, numbers, classes, monkeypatch):

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
+from slow import mostly_slow, seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.solvers import SGD, SOLVERS, GradientDescent
@@ -75,7 +76,7 @@ def test_a_batch_is_an_epoch(Estimator, data_of):
 @every_estimator
 @every_mini_batch_solver
 @every_kind
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_calls_with_the_same_rows_are_one_fit(Estimator, solver, kind, seed, data_of):
     """Penalty, momentum, first weights, order of rows; the means and spreads are the same up to rounding."""
     X, y = data_of[Estimator]
@@ -95,7 +96,7 @@ def test_calls_with_the_same_rows_are_one_fit(Estimator, solver, kind, seed, dat
 
 
 @ignore_no_convergence
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_without_scaling_a_fit_goes_on_to_the_last_bit(seed, numbers):
     X, y = numbers
     X, y = X / np.abs(X).max(axis=0), y / 100.0
@@ -139,11 +140,14 @@ def with_whole_passes(model, X, y, n_epochs, shuffle):
 @ignore_no_convergence
 @pytest.mark.parametrize(
     ("n_epochs", "seed", "shuffle"),
-    [
-        (500, 0, False),
-        *itertools.product([20], [0, 1, 2], [False, True]),
-        *itertools.product([100], [0, 1], [False, True]),
-    ],
+    mostly_slow(
+        [
+            *itertools.product([20], [0, 1, 2], [False, True]),
+            *itertools.product([100], [0, 1], [False, True]),
+            (500, 0, False),
+        ],
+        6,
+    ),
 )
 def test_many_epochs_in_batches_generalise_as_a_fit_does(n_epochs, seed, shuffle, numbers):
     X_train, X_test, y_train, y_test = train_test_split(*numbers, random_state=0)
@@ -308,7 +312,7 @@ def test_fit_starts_afresh(numbers):
     assert_same_weights(model.partial_fit(X[:50], y[:50]).fit(X, y), fresh)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 def test_classes_that_are_yet_to_come(seed):
     X, y = load_iris(return_X_y=True)
     model = TwoLayerClassifier(5, solver="adam", random_state=seed).partial_fit(X[:50], y[:50], classes=[0, 1, 2])

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.model_selection import GridSearchCV
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.model_selection import EvidenceSearch
@@ -34,7 +35,7 @@ def error(model):
     return np.sqrt(np.mean((model.predict(GRID) - curve(GRID)) ** 2))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_the_curve_is_nearly_that_of_a_gaussian_process_that_knows_them(seed):
     X, y, sd = data(seed=seed)
     model = TwoLayerRegressor(**SMALL).fit(X, y, y_std=sd)
@@ -133,6 +134,9 @@ def test_searches_hand_them_on():
         (np.ones(3), r"y_std must have the shape of y, \(20, 1\)\. Got \(3, 1\)"),
         (np.full(20, -0.5), r"y_std must not be negative\. Got -0\.5"),
         (np.full(20, np.nan), "y_std contains NaN"),
+        (np.full(20, np.inf), "y_std contains infinity"),
+        (np.full(20, 1e200), r"y_std must have squares that float64 can hold\. Got 1e\+200"),
+        (np.full(20, 1e20, np.float32), r"y_std must have squares that float32 can hold\. Got 1e\+20"),
         (np.ones((20, 2)), "y_std must have the shape of y"),
     ],
 )
@@ -140,6 +144,19 @@ def test_what_is_no_deviation(std, rule):
     X, y, _ = data(20)
     with pytest.raises(ValueError, match=rule):
         TwoLayerRegressor(**SMALL).fit(X, y, y_std=std)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n", [1, 2, 3, 60])
+@pytest.mark.parametrize("std", [1e-200, 1e-12, 1e8, "one is huge", "one is zero"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_deviations_of_any_size_and_few_rows(std, n, seed):
+    X, y, sd = data(n, seed)
+    first = np.arange(n) == 0
+    std = {"one is huge": np.where(first, 1e8, sd), "one is zero": np.where(first, 0.0, sd)}.get(std, np.full(n, std))
+    model = TwoLayerRegressor(**SMALL).fit(X, y, y_std=std)
+    assert np.isfinite(model.predict(X, return_std=True)).all()
+    assert np.isfinite(model.predict_quantile(X, [0.1, 0.9])).all()
 
 
 def test_only_gaussian_noise_has_errors_beside_it():

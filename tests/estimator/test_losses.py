@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import mean_gamma_deviance, mean_poisson_deviance, r2_score
 from sklearn.neural_network import MLPRegressor
+from slow import mostly_slow
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model_selection import EvidenceSearch
@@ -191,7 +192,7 @@ def test_several_outputs_are_several_targets(loss):
     assert r2_score(means, mean[:, 0]) > 0.8
 
 
-@every_loss
+@pytest.mark.parametrize("loss", mostly_slow(OTHERS, 2))
 def test_intervals_cover_what_they_say(loss):
     X, y, _ = data(loss, 400)
     X_new, y_new, _ = data(loss, 1500, seed=7)
@@ -240,6 +241,21 @@ def test_outliers_do_not_bend_the_curve(alpha):
     }
     assert errors["student_t"] < 0.12
     assert errors["student_t"] < 0.5 * errors["squared_error"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_intervals_hold_all_rows_and_2_9_times_those_of_half_the_rows_the_good_ones(seed):
+    X, y = outliers(seed, n=800)
+    X_new, clean = outliers(100 + seed, share=0.0, n=2000)
+    model = TwoLayerRegressor(8, loss="student_t", random_state=0).fit(X, y)
+    plain = TwoLayerRegressor(8, random_state=0).fit(*outliers(seed, share=0.0, n=800))
+    width = np.diff(plain.predict_interval(X_new)).mean()
+    low, high = model.predict_interval(X_new).T
+    assert np.mean((low <= clean) & (clean <= high)) > 0.99
+    half = model.predict_interval(X_new, 0.5)
+    middle, reach = half.mean(axis=1), 1.96 / 0.6745 * np.diff(half, axis=1)[:, 0] / 2
+    assert 0.92 < np.mean(np.abs(clean - middle) < reach) < 0.98
+    assert 2 * reach.mean() < 1.3 * width
 
 
 def test_without_outliers_it_is_the_fit_with_gaussian_noise():
@@ -338,7 +354,7 @@ def test_it_is_the_same_after_a_pickle(loss):
     assert model.predict(X).min() >= 0.0 or loss == "student_t"
 
 
-@pytest.mark.parametrize(("loss", "wrong"), [("poisson", -1.0), ("gamma", 0.0)])
+@pytest.mark.parametrize(("loss", "wrong"), [("poisson", -1.0), ("gamma", 0.0), ("gamma", 1e-320)])
 def test_targets_that_a_loss_does_not_know(loss, wrong):
     X, y, _ = data(loss, 20)
     bad = np.where(np.arange(20) == 3, wrong, y)
@@ -354,11 +370,79 @@ def test_counts_that_are_all_zero_have_a_rate_of_nearly_none():
     assert (model.predict(X) < 1e-3).all()
 
 
-@pytest.mark.parametrize("q", [0.0, 1.0, -1.0, np.nan, [0.5, 2.0], [[0.5]]])
+@pytest.mark.parametrize("q", [0.0, 1.0, -1.0, np.nan, True, None, "0.5", [], [0.5, 2.0], [[0.5]], [None]])
 def test_probabilities_of_quantiles(q):
     X, y, _ = data("gamma", 30)
     with pytest.raises(ValueError, match=r"^q must be a float in the range \(0, 1\)"):
         TwoLayerRegressor(**SMALL).fit(X, y).predict_quantile(X, q)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_as_improbable_as_can_be_has_quantiles(loss, seed):
+    X, y, _ = data(OTHERS[seed] if loss == "squared_error" else loss, 60, seed)
+    model = TwoLayerRegressor(**SMALL, loss=loss).fit(X, y)
+    for include_noise in (True, False):
+        found = model.predict_quantile(X, [1e-320, 1e-200, 1e-9, 0.5, 1.0 - 1e-16], include_noise=include_noise)
+        assert np.isfinite(found).all()
+        assert (np.diff(found, axis=-1) >= 0.0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@every_loss
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_few_rows_are_fitted_and_predicted(loss, n, seed):
+    X, y, _ = data(loss, n, seed)
+    model = TwoLayerRegressor(**SMALL, loss=loss).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+    assert np.isfinite(model.predict_quantile(X, [0.025, 0.5, 0.975])).all()
+    assert np.isfinite(model.log_marginal_likelihood_)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@of_logarithms
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_away_numbers_are_large_and_no_more(loss, dtype, seed):
+    """In the floating type that is computed with."""
+    X, y, _ = data(loss, 60, seed)
+    model = TwoLayerRegressor(**SMALL, loss=loss).fit(X.astype(dtype), y.astype(dtype))
+    rows = (1e3 * X).astype(dtype)
+    for found in (*model.predict(rows, return_std=True), model.predict_interval(rows)):
+        assert found.dtype == dtype
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@every_loss
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_row_that_is_far_larger_than_all_others(loss, seed):
+    X, y, _ = data(loss, 60, seed)
+    y = np.where(np.arange(60) == 3, 1e6, np.abs(y) + 0.1)
+    model = TwoLayerRegressor(**SMALL, loss=loss).fit(X, y)
+    assert not np.isnan(model.predict(X, return_std=True)).any()
+    assert np.isfinite(model.predict_interval(X)).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_counts_beside_others_that_are_a_thousand_times_as_high(seed):
+    X, y, _ = data("poisson", 60, seed)
+    model = TwoLayerRegressor(5, loss="poisson", random_state=seed).fit(X, np.column_stack([y, 1000.0 * y[::-1]]))
+    assert np.isfinite(model.predict_interval(X)).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("height", [1e6, 1e12])
+def test_counts_may_be_huge(height, seed):
+    X, _, means = data("poisson", 80, seed)
+    y = np.random.default_rng(seed).poisson(height * means).astype(float)
+    model = TwoLayerRegressor(8, loss="poisson", random_state=0).fit(X, y)
+    assert r2_score(y, model.predict(X)) > 0.99
+    low, high = model.predict_interval(X).T
+    assert (low < model.predict(X)).all()
+    assert (model.predict(X) < high).all()
+    assert np.mean((low <= y) & (y <= high)) > 0.9 or height > 1e6  # no network is right to a millionth
 
 
 def test_quantiles_of_gaussian_noise_are_the_ends_of_its_intervals():

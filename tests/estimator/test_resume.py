@@ -5,6 +5,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from sklearn.base import clone
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.estimator import starts
@@ -45,11 +46,20 @@ every_fit = pytest.mark.parametrize(("name", "params"), FITS.values(), ids=FITS)
 
 
 @every_fit
-@pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
 @pytest.mark.parametrize(
-    ("standardize", "sample_weight"), [(False, None), (True, WEIGHT)], ids=["raw", "standardized, weighted"]
+    ("Estimator", "standardize", "weighted"),
+    mostly_slow(
+        [
+            (TwoLayerRegressor, False, False),
+            (TwoLayerClassifier, True, True),
+            (TwoLayerRegressor, True, True),
+            (TwoLayerClassifier, False, False),
+        ],
+        2,
+    ),
 )
-def test_fifty_fits_of_one_iteration_are_one_of_fifty(name, params, Estimator, standardize, sample_weight):
+def test_fifty_fits_of_one_iteration_are_one_of_fifty(name, params, Estimator, standardize, weighted):
+    sample_weight = WEIGHT if weighted else None
     params = {**params, "standardize": standardize, "warm_start": True}
     whole, y = model_and_target(Estimator, name, max_iter=50, **params)
     pieces, _ = model_and_target(Estimator, name, max_iter=1, **params)

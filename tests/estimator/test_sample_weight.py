@@ -9,6 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.metrics import recall_score, roc_auc_score
 from sklearn.model_selection import KFold, cross_val_score
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.solvers import SOLVERS
@@ -121,7 +122,7 @@ def sine(seed, n_samples=120):
 
 
 @pytest.mark.parametrize("weight", [1.0 / 120.0, 0.01, 1e-300])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_small_equal_weights_are_none_by_evidence(seed, weight):
     X, y = sine(seed)
     model = TwoLayerRegressor(6, random_state=seed)
@@ -158,7 +159,7 @@ def test_batches_go_by_their_own_mean(solver):
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 def test_boosting_gives_weights_that_sum_to_one(load, seed):
     X, y = load(return_X_y=True)
     boosted = AdaBoostClassifier(TwoLayerClassifier(4, random_state=0), n_estimators=5, random_state=seed)
@@ -204,7 +205,7 @@ def rare(rng, n_samples, n_positive):
     return X, score > np.sort(score)[-n_positive - 1]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_few_positives_stay_few_observations(seed):
     rng = np.random.default_rng(seed)
     (X, y), (X_test, y_test) = rare(rng, 1500, 28), rare(rng, 7500, 140)

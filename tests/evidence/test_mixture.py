@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from slow import seeds
 
 from sk2layer.evidence.mixture import mixture_moments, stacking_weights
 
@@ -10,7 +11,7 @@ def log_density(weights, densities, count):
     return np.average(np.log(densities @ weights), weights=count)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 @pytest.mark.parametrize("counted", [False, True])
 def test_no_weights_are_better(counted, seed):
     rng = np.random.default_rng(seed)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.stats import multivariate_normal
+from slow import seeds
 
 from sk2layer.evidence.bounds import BoundedBinaryLogLoss, BoundedMultinomialLogLoss
 from sk2layer.evidence.posterior import ExactPosterior, log_evidence, predictive_covariance
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.model.losses import ScaledSquaredError
 
 LOSSES = [
@@ -70,7 +72,7 @@ def test_a_network_with_a_fixed_first_layer_is_bayesian_linear_regression():
 # ------------------------------------------------------------------------------------------------------------ networks
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("loss", "k"), LOSSES)
 def test_predictive_covariance_is_that_of_the_linearised_network(loss, k, activation, monkeypatch):
     objective, theta = make_objective(loss, k, activation=activation)
@@ -110,7 +112,7 @@ def test_a_matrix_that_is_not_positive_definite_has_no_posterior():
     np.testing.assert_allclose(ExactPosterior.of(matrix.copy()).factor, np.linalg.cholesky(matrix), rtol=1e-15)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_a_matrix_that_lacks_digits_is_raised_in_its_last_ones(seed):
     """Of one that is singular to rounding, what is factored differs by less than 1e-8 of its diagonal."""
     J = np.random.default_rng(seed).normal(size=(20, 60)) * np.logspace(0, 4, 60)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from slow import seeds
 
 from sk2layer.evidence import priors
 from sk2layer.evidence.priors import LONGEST_STEP, Groups
@@ -42,7 +43,7 @@ def settled(groups, log_precisions, counts, squares):
     return log_precisions
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_alone_a_precision_is_count_by_square(seed):
     rng = np.random.default_rng(seed)
     counts, squares = rng.uniform(0.01, 4.0, 5), 10.0 ** rng.uniform(-3, 3, 5)
@@ -53,7 +54,7 @@ def test_alone_a_precision_is_count_by_square(seed):
     np.testing.assert_allclose(np.exp(pooled)[3:], counts[3:] / squares[3:], rtol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_pooled_precisions_solve_the_equation_of_their_mode(seed):
     """1/2 (gamma - tau |theta|^2) = log tau - m, with m their mean."""
     rng = np.random.default_rng(seed)

@@ -4,12 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
-from networks import every_loss, make_objective
+from networks import LOSSES, every_loss, make_objective
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import root_mean_squared_error
+from slow import mostly_slow, seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.estimator import starts
@@ -37,21 +38,22 @@ SEARCHES = {
     "Adam": (Adam(batch_size=16), 40),
     "in stages": (None, 9000),  # on a part of the rows, then on all
 }
+GOES_ON = [(search, loss, k) for search in SEARCHES for loss, k in LOSSES]
 
 
-@every_loss
-@pytest.mark.parametrize(("solver", "n"), SEARCHES.values(), ids=SEARCHES)
-def test_it_goes_on_exactly(loss, k, solver, n):
+@pytest.mark.parametrize(("search", "loss", "k"), mostly_slow(GOES_ON, len(LOSSES) * 3 + 1))
+def test_it_goes_on_exactly(search, loss, k):
     """From any round to the next, also where a search or a stage begins; the state is plain data."""
+    solver, n = SEARCHES[search]
     objective, theta = make_objective(loss, k, n=n, d=3 if n < 1000 else 1, h=4 if n < 1000 else 2)
     options = {"tol": 1e-4, "seed": 7}
-    search, curve, pieces = PenaltySearch("evidence", solver), [], []
-    whole = search.minimize(objective, theta, Run(max_iter=500, callback=lambda r: curve.append(r.fun), **options))
+    search_anew, curve, pieces = PenaltySearch("evidence", solver), [], []
+    whole = search_anew.minimize(objective, theta, Run(max_iter=500, callback=lambda r: curve.append(r.fun), **options))
     assert whole.success
     result, resumed = None, PenaltySearch("evidence", solver, fresh=False)
     for _ in range(len(curve)):
         x, state = (theta, None) if result is None else (result.x, pickle.loads(pickle.dumps(result.state)))
-        method = search if result is None else resumed
+        method = search_anew if result is None else resumed
         result = method.minimize(
             objective, x, Run(max_iter=1, callback=lambda r: pieces.append(r.fun), state=state, **options)
         )
@@ -96,7 +98,7 @@ def test_a_stop_from_outside_is_heeded():
 
 
 @every_estimator
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_tol_is_continuous_down_to_zero(Estimator, seed):
     """A smaller one never ends earlier, nor at less evidence, and 0 is the limit."""
     X, function, noise = wave(seed, n=100)
@@ -125,7 +127,7 @@ def test_max_iter_counts_rounds(Estimator):
 
 
 @pytest.mark.parametrize("solver", ["auto", *SOLVERS])
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 @unconverged
 def test_every_solver_can_serve_the_evidence(solver, seed):
     X, function, noise = wave(seed)
@@ -168,7 +170,7 @@ def test_a_row_twice_is_one_of_weight_two_to_the_last_bit(Estimator):
 
 
 @pytest.mark.parametrize("alpha", ["evidence", "ard"])
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_alpha_holds_each_group_of_weights_against_the_loss(alpha, seed):
     """At the optimum of the penalised squared error, alpha_g theta_g = -d loss / d theta_g in each group by itself.
 
@@ -187,7 +189,7 @@ def test_alpha_holds_each_group_of_weights_against_the_loss(alpha, seed):
         np.testing.assert_allclose(model.feature_relevances_, relevances, rtol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_alpha_of_labels_does_so_too(seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(600, 3)) * [1.0, 0.5, 2.0]
@@ -211,7 +213,7 @@ def what_holds(model, X, delta):
 # -------------------------------------------------------------------------------------------------------------- results
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_a_wiggly_function_is_not_smoothed_away(seed):
     rng = np.random.default_rng(seed)
     x = rng.uniform(-3.0, 3.0, (400, 1))
@@ -221,7 +223,7 @@ def test_a_wiggly_function_is_not_smoothed_away(seed):
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 5), (200, 2), (200, 1)])
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_noise_is_not_fitted(n, d, seed):
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(n, d)), rng.normal(size=n)
@@ -234,7 +236,7 @@ def test_noise_is_not_fitted(n, d, seed):
 
 
 @pytest.mark.parametrize(("n", "solver"), [(1000, "auto"), (1000, "lbfgs"), (1000, "lm"), (20_000, "auto")])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_the_noise_variance_is_found(n, solver, seed):
     """Whatever the solver, the number of rows and so the stages."""
     rng = np.random.default_rng(seed)
@@ -244,7 +246,7 @@ def test_the_noise_variance_is_found(n, solver, seed):
     assert model.noise_variance_[0] == pytest.approx(noise**2, rel=0.1)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_each_output_has_its_own_noise(seed):
     rng = np.random.default_rng(seed)
     X, noise = rng.normal(size=(800, 3)), np.array([0.1, 0.5])
@@ -254,7 +256,7 @@ def test_each_output_has_its_own_noise(seed):
 
 
 @pytest.mark.parametrize("alpha", ["evidence", "ard"])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_irrelevant_inputs_are_pruned(alpha, seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(400, 5))
@@ -264,7 +266,7 @@ def test_irrelevant_inputs_are_pruned(alpha, seed):
 
 
 @pytest.mark.parametrize(("h", "n_init"), [(8, 4), (16, 1)])
-@pytest.mark.parametrize("seed", range(6))
+@seeds(6)
 def test_few_rows_do_not_end_at_the_linear_solution(h, n_init, seed):
     """Its error is 2.3; the noise of the training data is 1. With few units, a start may end at 1.7."""
     X, y = make_friedman1(200, noise=1.0, random_state=1)
@@ -273,7 +275,7 @@ def test_few_rows_do_not_end_at_the_linear_solution(h, n_init, seed):
     assert root_mean_squared_error(y_test, model.predict(X_test)) < 1.2
 
 
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 def test_evidence_and_left_out_samples_tell_enough_hidden_units_from_too_few(seed):
     rng = np.random.default_rng(seed)
     X = rng.uniform(-2.0, 2.0, (300, 1))
@@ -284,7 +286,7 @@ def test_evidence_and_left_out_samples_tell_enough_hidden_units_from_too_few(see
 
 
 @pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_restarts_are_chosen_by_evidence(Estimator, seed, monkeypatch):
     """By what is reported of each, not by what its search went by."""
     X, function, noise = wave(seed, n=150)

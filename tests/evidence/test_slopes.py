@@ -8,12 +8,13 @@ from networks import linearised_draws
 from scipy.sparse import csr_array
 from sklearn.datasets import make_classification, make_friedman1, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import slopes
 from sk2layer.evidence.kronecker_posterior import KroneckerPosterior
 from sk2layer.evidence.marginal_likelihood import MarginalLikelihood
-from sk2layer.inspection import average_slopes
+from sk2layer.model.activations import ACTIVATIONS
 from sk2layer.rows import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has not converged:sklearn.exceptions.ConvergenceWarning")  # of relu
@@ -54,7 +55,7 @@ def assert_close(found, expected, rtol=1e-6):
     np.testing.assert_allclose(found / scale, expected / scale, rtol=rtol, atol=rtol)
 
 
-activations = pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+activations = pytest.mark.parametrize("activation", ACTIVATIONS)
 fits = pytest.mark.parametrize("how", [{}, {"solver": "lm"}, {"alpha": 1.0}, {"n_init": 3, "restarts": "average"}])
 
 
@@ -111,8 +112,9 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("name", FITS)
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("several", "name"), mostly_slow([(several, name) for several in (False, True) for name in FITS], len(FITS) + 2)
+)
 def test_deviations_are_those_of_draws_from_the_posterior(name, several, monkeypatch):
     make, Estimator, how = FITS[name]
     if "factored" in name:
@@ -157,13 +159,6 @@ def test_slopes_of_other_likelihoods(loss, k):
         z, s = z + moments.Z[row, output], s + moments.slopes[row, f, output]
         expected = (s if loss == "student_t" else np.exp(z) * s).std()
         np.testing.assert_allclose(std.reshape(30, k, 3)[row, output, f], expected, rtol=0.02)
-
-
-def test_inspection_says_of_which_losses_it_knows_nothing():
-    X, y = regression()
-    model = TwoLayerRegressor(2, loss="gamma", random_state=0).fit(X, np.exp(y / 200.0))
-    with pytest.raises(ValueError, match="needs a regressor with loss 'squared_error'"):
-        average_slopes(model, X)
 
 
 @pytest.mark.parametrize("k", [2, 3])

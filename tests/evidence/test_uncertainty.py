@@ -13,6 +13,7 @@ from sklearn import datasets
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence.uncertainty import moderate, students
@@ -139,7 +140,7 @@ def test_unscaled_targets_have_honest_intervals(solver):
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_a_function_without_noise_is_found_and_the_bound_of_the_noise_is_named(seed):
     x, new = np.linspace(0.0, np.pi, 50)[:, np.newaxis], np.linspace(0.0, np.pi, 333)[:, np.newaxis]
     with pytest.warns(ConvergenceWarning, match="The noise is below 1e-4 of the spread of y") as warned:
@@ -153,7 +154,7 @@ def test_a_function_without_noise_is_found_and_the_bound_of_the_noise_is_named(s
 
 
 @pytest.mark.parametrize("standardize", [True, False])
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 def test_each_output_has_its_own_error_bars(standardize, seed):
     """Noise and variance, in its own units: not those of the first one."""
     X, f, noise = teacher(seed, n=800)
@@ -219,7 +220,7 @@ def test_units_change_the_evidence_by_their_volume(weight, n_outputs):
     assert difference == pytest.approx(n_outputs * np.log(1000.0), abs=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_left_out_samples_are_predicted_as_well_as_new_ones(seed):
     X, f, noise = teacher(seed, n=1600)
     y = f + noise
@@ -247,7 +248,7 @@ def test_float32_has_the_error_bars_of_float64(fitted):
     np.testing.assert_allclose(single.noise_variance_, model.noise_variance_, rtol=0.02)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_ard_finds_the_inputs_that_matter(seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(300, 5)) * [1.0, 1.0, 100.0, 1.0, 0.01]
@@ -424,7 +425,7 @@ TABLE = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 
 @pytest.mark.parametrize("y", [[0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 1, 0]], ids=["and", "or", "xor"])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_of_a_truth_table_the_evidence_makes_a_constant_and_says_so(y, seed):
     model = TwoLayerClassifier(4, random_state=seed)
     with pytest.warns(ConvergenceWarning, match=r"predicts a constant: .* try alpha=0\.01") as warned:
@@ -436,7 +437,7 @@ def test_of_a_truth_table_the_evidence_makes_a_constant_and_says_so(y, seed):
 
 
 @pytest.mark.parametrize("n", [20, 100])
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_a_line_in_noise_is_no_constant(n, seed):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 1))
@@ -522,7 +523,7 @@ def test_a_fit_is_kept_in_little_room(n_features):
     assert len(pickle.dumps(model)) < 8 * min(p * (p + 1) / 2, 3 * n_features**2 + 40_000) + 10_000
 
 
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 def test_many_inputs_take_the_memory_of_the_data(seed):
     """Of 790 inputs there are 312,000 pairs: those of 256 rows would be 640 MB."""
     rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_diabetes, make_classification
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence import averages
@@ -63,8 +64,7 @@ def test_average_slopes_are_as_sure_as_draws_from_the_posterior_say(k, how, monk
     np.testing.assert_allclose(again.standard_error, found.standard_error, rtol=1e-8)
 
 
-@pytest.mark.parametrize("k", [2, 3])
-@pytest.mark.parametrize("how", [{}, AVERAGE], ids=str)
+@pytest.mark.parametrize(("k", "how"), mostly_slow([(2, AVERAGE), (3, {}), (2, {}), (3, AVERAGE)], 2))
 def test_average_slopes_of_probabilities(k, how):
     """Their errors are by the derivative at the mean: about those of draws, where labels are known well."""
     X, y = classes(k, n=600)
@@ -76,6 +76,29 @@ def test_average_slopes_of_probabilities(k, how):
     np.testing.assert_allclose(found.standard_error, expected if k > 2 else expected[0], rtol=0.15)
     odds = average_slopes(model, X, of="decision_function")
     np.testing.assert_allclose(odds.slope, model.predict_gradient(X, of="decision_function").mean(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("how", [{}, AVERAGE], ids=str)
+def test_rates_and_amounts_have_mean_slopes_and_partial_dependence(loss, k, how):
+    """With errors by the derivative at the mean: about those of draws, where it is known well."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3)) * [1.0, 10.0, 0.1]
+    mean = np.exp(1.0 + np.sin(X[:, :1]) + 0.05 * X[:, 1:2] * np.arange(1, k + 1))
+    y = rng.poisson(mean) if loss == "poisson" else rng.gamma(5.0, mean / 5.0)
+    model = TwoLayerRegressor(4, loss=loss, random_state=0, **how).fit(X, y if k > 1 else y[:, 0])
+    found = average_slopes(model, X)
+    np.testing.assert_allclose(found.slope, model.predict_gradient(X).mean(axis=0), rtol=1e-9)
+    link = model._fitted_loss().link_slopes
+    expected = spread_of_means(model, X, lambda z, s: (link(z) @ s).mean(axis=0))
+    np.testing.assert_allclose(found.standard_error, expected if k > 1 else expected[0], rtol=0.15)
+    found = partial_dependence(model, X, 0, grid_resolution=5)
+    moved = X.copy()
+    moved[:, 0] = found.grid_values[0][2]
+    np.testing.assert_allclose(found.average[:, 2], model.predict(moved).mean(axis=0), rtol=1e-9)
+    expected = spread_of_means(model, moved, lambda z, _: np.exp(z).mean(axis=0))
+    np.testing.assert_allclose(found.std[:, 2], expected, rtol=0.1)
 
 
 def test_average_slopes_of_diabetes_are_those_that_are_known():
@@ -227,10 +250,13 @@ def test_what_cannot_be_inspected():
     for inspect in (average_slopes, leverage, lambda model, X: partial_dependence(model, X, 0)):
         with pytest.raises(ValueError, match="needs a fit by evidence"):
             inspect(given, X)
+    model = TwoLayerRegressor(4, loss="gamma", random_state=0).fit(X, np.exp(y / 100.0))
+    with pytest.raises(ValueError, match=r"leverage needs loss='squared_error'\. Got loss='gamma'"):
+        leverage(model, X)
     model = TwoLayerRegressor(4, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="features must be of"):
         partial_dependence(model, X, "bmi")
-    with pytest.raises(ValueError, match="features must be one or two inputs"):
+    with pytest.raises(ValueError, match="features must be one input or two"):
         partial_dependence(model, X, [0, 1, 2])
     with pytest.raises(ValueError, match="estimator must be a network itself"):
         drop_inputs(make_pipeline(StandardScaler(), model).fit(X, y), X, y)

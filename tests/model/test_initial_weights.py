@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from slow import seeds
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
@@ -21,7 +22,7 @@ def draw(d, h, k, activation, seed=0):
 
 @pytest.mark.parametrize("activation", GAINS)
 @pytest.mark.parametrize("h", [1, 7, 50])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_of_one_input_there_is_a_bend_in_each_part_of_the_range(activation, h, seed):
     W1, b1, _, _ = draw(1, h, 1, activation, seed)
     bends = np.sort(-b1 / W1[0])
@@ -31,7 +32,7 @@ def test_of_one_input_there_is_a_bend_in_each_part_of_the_range(activation, h, s
 
 
 @pytest.mark.parametrize("activation", GAINS)
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_of_several_inputs_bends_are_in_the_cube_on_all_sides(activation, seed):
     d, h = 4, 2000
     W1, b1, _, _ = draw(d, h, 1, activation, seed)
@@ -64,7 +65,7 @@ def test_output_weights_are_a_tenth_of_those_of_glorot_and_bengio(activation):
 # --------------------------------------------------------------------------------------------- what is found from there
 
 
-@pytest.mark.parametrize("seed", range(2))
+@seeds(2)
 @pytest.mark.parametrize(("end", "units", "noise"), [(60, 60, 0.0), (60, 40, 0.0), (40, 60, 0.1), (80, 40, 0.3)])
 def test_a_wave_of_many_periods_is_found(end, units, noise, seed):
     x = np.arange(0.0, end, 0.1)[:, np.newaxis]
@@ -77,7 +78,7 @@ def test_a_wave_of_many_periods_is_found(end, units, noise, seed):
     assert model.score(x, wave) >= 0.98
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_eight_periods_are_found_in_few_rows(seed):
     rng = np.random.default_rng(seed)
     x = rng.uniform(0.0, 8.0, (320, 1))
@@ -87,7 +88,7 @@ def test_eight_periods_are_found_in_few_rows(seed):
     assert np.sqrt(model.noise_variance_[0]) == pytest.approx(0.1, rel=0.15)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize(("few", "many"), [(1, 10), (5, 40)])
 def test_more_units_than_are_needed_do_no_harm(few, many, seed):
     """Neither to the prediction of the function, nor to that of samples that were left out."""
@@ -98,3 +99,7 @@ def test_more_units_than_are_needed_do_no_harm(few, many, seed):
     for model in (small, large):
         assert np.sqrt(np.mean((model.predict(x) - function) ** 2)) < 0.04
     assert large.loo_log_density_ > small.loo_log_density_ - 0.05
+
+
+def test_every_activation_has_gains():
+    assert GAINS.keys() == ACTIVATIONS.keys()

@@ -102,7 +102,7 @@ def test_the_link_is_the_inverse(likelihood, y, distribution):
 
 
 def test_counts_that_are_all_zero_have_a_start():
-    assert np.isfinite(Poisson().link(np.zeros(1))).all()
+    assert np.isfinite(Poisson().start(np.zeros(1))).all()
 
 
 def test_with_many_degrees_of_freedom_it_is_half_the_squared_error():

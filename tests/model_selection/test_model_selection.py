@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from joblib import parallel_config
 from scipy.special import logsumexp
+from scipy.stats import t as student
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_diabetes, load_iris, make_friedman1
 from sklearn.exceptions import FitFailedWarning, NotFittedError
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.evidence.mixture import stacking_weights
@@ -47,18 +49,27 @@ def pipeline(kind=TwoLayerRegressor, **params):
     return Pipeline([("encoder", PiecewiseLinearEncoder()), ("network", network(kind, **params))])
 
 
-QUICK = {"max_iter": 5}
+QUICK = {"max_iter": 2}
 
 
 @parametrize_with_checks(
     [
         EvidenceSearch(network(**QUICK), {"hidden_units": [1, 2]}),
-        EvidenceSearch(network(TwoLayerClassifier, **QUICK), {"hidden_units": [1, 2]}),
         EvidenceSearch(network(TwoLayerClassifier, **QUICK), {"hidden_units": [1, 2]}, average=True),
-        EvidenceSearch(make_pipeline(StandardScaler(), network(**QUICK)), {"standardscaler__with_std": [True, False]}),
     ]
 )
 def test_conformance(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        EvidenceSearch(network(TwoLayerClassifier, **QUICK), {"hidden_units": [1, 2]}),
+        EvidenceSearch(make_pipeline(StandardScaler(), network(**QUICK)), {"standardscaler__with_std": [True, False]}),
+    ]
+)
+def test_conformance_of_others(estimator, check):
     check(estimator)
 
 
@@ -350,7 +361,7 @@ def test_the_density_of_an_average_of_starts_is_that_of_what_it_predicts():
     assert density.mean() < plain.mean()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@seeds(10)
 @pytest.mark.parametrize("n_fits", [1, 2, 8])
 def test_no_other_weights_give_a_higher_density(seed, n_fits):
     rng = np.random.default_rng(seed)
@@ -395,14 +406,67 @@ def test_the_average_of_regressors_has_mean_and_variance_of_the_mixture(data):
     np.testing.assert_allclose(mine, mean, rtol=1e-12)
     np.testing.assert_array_equal(mine, search.predict(X))
     np.testing.assert_allclose(std, np.sqrt(second - mean**2), rtol=1e-9)
-    interval = search.predict_interval(X, 0.9)
-    np.testing.assert_allclose(interval.mean(axis=-1), mean, rtol=1e-9)
-    ratio = np.diff(interval, axis=-1)[..., 0] / std
-    assert ratio.min() == pytest.approx(ratio.max(), rel=1e-9)
-    assert 2 * 1.645 < ratio.min() < 2 * 1.7
+    known_by = [model[-1]._posterior.degrees_of_freedom for model in search.estimators_]
+    parts = list(zip(search.weights_, [(m, np.sqrt(v)) for _, m, v in draws], known_by, strict=True))
+    for level, end in zip((0.05, 0.95), np.moveaxis(search.predict_interval(X, 0.9), -1, 0), strict=True):
+        below = sum(w * student.cdf((end - m) / s, n) for w, (m, s), n in parts)
+        np.testing.assert_allclose(below, level, atol=1e-6)
+        np.testing.assert_allclose(search.predict_quantile(X, [0.5, level])[..., 1], end, rtol=1e-6)
     assert (search.predict(X, return_std=True, include_noise=False)[1] < std).all()
     with pytest.raises(ValueError, match="confidence_level"):
         search.predict_interval(X, 1.5)
+
+
+OTHERS = [{"loss": [loss]} for loss in ("student_t", "poisson", "gamma")] + [{"noise": ["inputs"]}]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("other", [*OTHERS, {"loss": ["squared_error", "student_t", "poisson", "gamma"]}], ids=str)
+def test_an_average_has_quantiles_and_deviations_with_every_noise(other, seed):
+    """Counts from 1, which each loss knows."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2.0, 2.0, (1250, 1))
+    y = 1.0 + rng.poisson(np.exp(1.0 + np.sin(2.0 * X[:, 0])))
+    grid = {"hidden_units": [1, 2, 6], **other}
+    search = EvidenceSearch(network(max_iter=100), grid, average=True).fit(X[:250], y[:250])
+    models, weights = search.estimators_, search.weights_
+    mean, std = search.predict(X, return_std=True)
+    said = [model.predict(X, return_std=True) for model in models]
+    np.testing.assert_allclose(mean, sum(w * m for w, (m, _) in zip(weights, said, strict=True)), rtol=1e-9)
+    second = sum(w * (s**2 + m**2) for w, (m, s) in zip(weights, said, strict=True))
+    np.testing.assert_allclose(std, np.sqrt(second - mean**2), rtol=1e-6)
+    low, high = search.predict_interval(X[250:]).T
+    assert 0.91 < np.mean((low <= y[250:]) & (y[250:] <= high)) < 0.995
+    for include_noise in (True, False):
+        each = [model.predict_quantile(X, [0.05, 0.5, 0.95], include_noise=include_noise) for model in models]
+        found = search.predict_quantile(X, [0.05, 0.5, 0.95], include_noise=include_noise)
+        assert (np.min(each, axis=0) * (1.0 - 1e-9) <= found).all()
+        assert (found <= np.max(each, axis=0) * (1.0 + 1e-9)).all()
+        assert (np.diff(found, axis=-1) >= 0.0).all()
+
+
+def test_an_average_of_two_outputs_and_of_what_a_file_has():
+    X, Y = MATRIX
+    search = EvidenceSearch(network(), {"loss": ["student_t", "squared_error"]}, average=True).fit(X, Y)
+    search.estimators_ = [network(loss=loss).fit(X, Y) for loss in ("student_t", "squared_error")]
+    search.weights_ = np.array([0.3, 0.7])
+    assert search.predict_quantile(X, 0.5).shape == Y.shape
+    assert search.predict_quantile(X, [0.1, 0.5, 0.9]).shape == (*Y.shape, 3)
+    ends = search.predict_interval(X)
+    assert ends.shape == (*Y.shape, 2)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(search)).predict_interval(X), ends)
+    assert search.fit(np.float32(X), np.float32(Y)).predict_quantile(np.float32(X), 0.5).dtype == np.float32
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_density_left_out_is_less_by_what_its_noise_has_seen(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(size=(200, 1))
+    y = np.sin(6.0 * X[:, 0]) + (0.05 + 0.9 * X[:, 0]) * rng.normal(size=200)
+    model = TwoLayerRegressor(5, noise="inputs", random_state=0).fit(X, y)
+    density, _ = leave_one_out(model, X, y, None)
+    paid = model.noise_model_.effective_n_parameters_ / 200
+    assert density.mean() == pytest.approx(model.loo_log_density_ - paid, rel=1e-8)
 
 
 def noises(search):

@@ -11,6 +11,7 @@ import pytest
 from scipy import sparse
 from sklearn import datasets
 from sklearn.linear_model import LinearRegression
+from slow import mostly_slow, seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
@@ -108,7 +109,9 @@ def inputs_kept(objective):
     return [key for _, work in objective.sums._ranges for key in work.kept if key[0] == "inputs"]
 
 
-@pytest.mark.parametrize(("shape", "n"), [(Shape(790, 1, 1), 300), (Shape(790, 2, 1), 300), (Shape(400, 8, 1), 200)])
+@pytest.mark.parametrize(
+    ("shape", "n"), mostly_slow([(Shape(790, 1, 1), 300), (Shape(790, 2, 1), 300), (Shape(400, 8, 1), 200)])
+)
 @pytest.mark.parametrize("form", [RowSum, PairSum])
 def test_blocks_take_little_memory_however_wide(form, shape, n, monkeypatch):
     """Beside the sums, their product, their index and the two results: at most 64 MiB."""
@@ -281,7 +284,7 @@ def test_no_matrix_that_can_be_factorised_is_said_honestly():
     assert "the second derivatives are not finite" in result.message
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 @pytest.mark.parametrize("output_weight", [-1e4, 1e4])
 def test_steps_are_found_where_there_is_no_curvature(output_weight, seed):
     """p (1 - p) is zero everywhere, and with it the Gauss-Newton matrix."""
@@ -295,7 +298,7 @@ def test_steps_are_found_where_there_is_no_curvature(output_weight, seed):
     assert model.loss_ <= constant + 1e-6
 
 
-@pytest.mark.parametrize("seed", range(10))
+@seeds(10)
 @pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e19), (np.float64, 1e160)])
 def test_data_whose_squares_overflow_are_fitted_or_said_not_to_be(dtype, scale, seed):
     rng = np.random.default_rng(seed)
@@ -310,7 +313,7 @@ def test_data_whose_squares_overflow_are_fitted_or_said_not_to_be(dtype, scale, 
     assert said or model.score((scale * X).astype(dtype), y) > 0.0
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("tol", [1e-4, 1e-12])
 def test_separable_classes_converge_without_a_penalty(seed, n_classes, tol):
@@ -321,7 +324,7 @@ def test_separable_classes_converge_without_a_penalty(seed, n_classes, tol):
     assert model.loss_ < 1e-12
 
 
-@pytest.mark.parametrize("seed", range(6))
+@seeds(6)
 @pytest.mark.parametrize("solver", ["auto", "lm", "lbfgs"])
 def test_a_strong_penalty_leads_to_the_constant(solver, seed):
     rng = np.random.default_rng(seed)
@@ -383,7 +386,7 @@ def test_the_identity_activation_is_least_squares():
 
 
 @pytest.mark.parametrize("load", [datasets.load_diabetes, datasets.load_linnerud])
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_the_gradient_at_convergence_is_below_tol(load, seed):
     X, y = load(return_X_y=True)
     model = TwoLayerRegressor(solver="lm", alpha=1.0, tol=1e-6, warm_start=True, random_state=seed).fit(X, y)
@@ -396,7 +399,7 @@ def test_the_gradient_at_convergence_is_below_tol(load, seed):
 # ---------------------------------------------------------------------------------------------------------------- auto
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("name", ["diabetes", "linnerud", "iris", "wine", "breast_cancer", "digits"])
 def test_defaults_converge_on_the_bundled_data(name, seed):
     X, y = getattr(datasets, f"load_{name}")(return_X_y=True)

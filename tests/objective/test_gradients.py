@@ -293,3 +293,7 @@ def test_initial_weights_follow_from_the_generator():
     first, again, other = (Weights(*draw(shape, "tanh", seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(pack(first), pack(again))
     assert np.abs(pack(first) - pack(other)).max() > 0.01
+
+
+def test_every_activation_is_written_independently():
+    assert HIDDEN.keys() == ACTIVATIONS.keys()

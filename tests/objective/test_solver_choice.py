@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
@@ -67,7 +68,7 @@ def test_what_is_larger_costs_more(seconds):
 
 
 @pytest.mark.parametrize("Estimator", [TwoLayerRegressor, TwoLayerClassifier])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_wide_sparse_data_are_fitted_as_by_lbfgs(Estimator, seed):
     X = sparse.random(300, 5000, 0.005, format="csr", random_state=seed)
     y = X @ np.random.default_rng(seed).normal(size=5000)

@@ -3,7 +3,7 @@
 import pickle
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.pipeline import StackedClassifier, StackedRegressor, TablePipeline, make_table_pipeline, members
@@ -26,17 +27,17 @@ from sk2layer.pipeline.members import Rows
 from sk2layer.pipeline.regression import _best_mean, _mixture
 from sk2layer.preprocessing.columns import FarOut, as_numbers, as_texts, make_table_encoder, where_numbers, where_texts
 
-pytestmark = pytest.mark.slow
-
-every_seed = pytest.mark.parametrize("seed", range(3))
+every_seed = seeds(3)
 FOLDS = "rows are set aside in folds: a row given twice is not a row of weight two"
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """Let networks be small where it does not matter how good they are."""
+    """Let networks be small, and soon ended, where it does not matter how good they are."""
     monkeypatch.setattr(members, "PLAIN", ((1, 2), (4, 2)))
-    monkeypatch.setattr(members, "COMMITTEE", {**members.COMMITTEE, "hidden_units": 10, "max_iter": 20})
+    monkeypatch.setattr(members, "COMMITTEE", {**members.COMMITTEE, "hidden_units": 10, "max_iter": 10})
+    for Stacked in (StackedRegressor, StackedClassifier):
+        monkeypatch.setattr(Stacked, "_network", staticmethod(partial(Stacked._network, max_iter=3)))
 
 
 def flats(seed, n_samples=300):
@@ -186,6 +187,8 @@ def test_error_bars_reach_through(seed):
         np.testing.assert_array_equal(found, expected)
     found = model.predict_interval(X, 0.8, include_noise=False)
     np.testing.assert_array_equal(found, model[-1].predict_interval(inputs, 0.8, include_noise=False))
+    found = model.predict_quantile(X, [0.1, 0.9], include_noise=False)
+    np.testing.assert_array_equal(found, model[-1].predict_quantile(inputs, [0.1, 0.9], include_noise=False))
 
 
 @every_seed
@@ -251,6 +254,7 @@ def slopes(rng, n_samples):
     return X, X @ [1.0, 2.0, -1.0, 0.5] + rng.normal(size=n_samples)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of the committee
 @pytest.mark.parametrize("make", [steps, slopes])
 def test_hardly_behind_any_of_its_members(make):
@@ -270,6 +274,8 @@ def behind_the_best_member(make, seed):
     return error(model) / min(error(member) for member in [*model.members_, wide.fit(X, y)])
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_those_by_evidence_are_chosen_by_the_leave_one_out_density():
     X, y = make_friedman1(100, random_state=0)
     model = StackedRegressor(random_state=0)
@@ -280,7 +286,7 @@ def test_those_by_evidence_are_chosen_by_the_leave_one_out_density():
     assert (first[0].n_pieces, first[-1].hidden_units) == best
 
 
-@every_seed
+@seeds(3)
 def test_intervals_cover(seed):
     """With errors of which some are large, and more noise on one side."""
     rng = np.random.default_rng(seed)
@@ -292,6 +298,7 @@ def test_intervals_cover(seed):
         assert np.mean((low <= y[600:]) & (y[600:] <= high)) == pytest.approx(level, abs=0.06)
 
 
+@pytest.mark.slow
 @every_seed
 def test_standard_deviations_are_those_of_the_errors(seed):
     X, y = make_friedman1(1300, noise=1.0, random_state=seed)
@@ -328,7 +335,7 @@ def test_processes_change_nothing():
     np.testing.assert_array_equal(one.predict(X), two.predict(X))
 
 
-@every_seed
+@seeds(3)
 def test_a_class_of_few_rows(seed):
     """Too few for the folds: the network by evidence alone."""
     X, y = load_iris(return_X_y=True)
@@ -339,7 +346,7 @@ def test_a_class_of_few_rows(seed):
     assert model.score(X[[0, 120]], ["a", "c"]) == 1.0
 
 
-@every_seed
+@seeds(3)
 def test_probabilities(seed):
     X, y = make_classification(400, 8, n_informative=5, n_classes=3, random_state=seed)
     model = StackedClassifier(random_state=seed).fit(X[:300], y[:300])
@@ -350,6 +357,7 @@ def test_probabilities(seed):
     assert log_loss(y[300:], probability) < log_loss(y[300:], np.tile(rates, (100, 1))) - 0.2
 
 
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("constant", [0.0, 5.0])
 def test_a_constant_target(constant):
     X, _ = make_friedman1(40, random_state=0)
@@ -408,7 +416,7 @@ def test_wild_cells_of_test_rows_cost_little(seed):
     assert np.ptp(model.predict(spoilt)) < 2.0 * np.ptp(ranges)
 
 
-@every_seed
+@seeds(3)
 def test_missing_values(seed):
     """A tenth of the cells of a table in which columns tell much the same: what is missing can be made up for."""
     rng = np.random.default_rng(seed)
@@ -421,6 +429,7 @@ def test_missing_values(seed):
     assert quick(seed).fit(spoilt[:300], y[:300]).score(X[300:], y[300:]) > whole - 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", WRONG)
 def test_by_name(spoil):
     assert r2_by_name(spoil) > r2_by_name(as_it_is) - 0.03
@@ -516,3 +525,15 @@ def test_steps_of_scikit_learn_have_the_slopes_that_they_have():
     mixing = TablePipeline([("pca", PCA()), ("network", network)]).fit(Z, y)
     with pytest.raises(ValueError, match="must come from one column, by a step that says which"):
         mixing.predict_gradient(Z)
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "message"),
+    [
+        ("classifier", ["a"] * 30, r"at least two classes. Got one class: \['a'\]"),
+        ("regressor", ["a", "b"] * 15, "^y: could not convert"),
+    ],
+)
+def test_targets_of_which_nothing_can_be_learned_are_named_as_they_came(name, y, message):
+    with pytest.raises(ValueError, match=message):
+        make_table_pipeline(name).fit(np.arange(60.0).reshape(30, 2), y)

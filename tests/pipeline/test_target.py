@@ -15,13 +15,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PowerTransformer, QuantileTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from slow import seeds
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model_selection import EvidenceSearch
 from sk2layer.pipeline import StackedRegressor, TransformedTarget, make_table_pipeline
 from sk2layer.pipeline.scale import NAMES, Scale
 
-every_seed = pytest.mark.parametrize("seed", range(3))
+every_seed = seeds(3)
 
 
 def network(seed=0, **params):

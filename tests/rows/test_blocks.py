@@ -7,6 +7,7 @@ import pytest
 from networks import objective_on, start_of
 from scipy.sparse import csr_array
 from scipy.special import expit
+from slow import mostly_slow
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
@@ -209,9 +210,9 @@ def test_a_sigmoid_unit_is_exact_and_silent_however_far_out(dtype):
     np.testing.assert_allclose(predicted[::100, 0], A[0], rtol=0, atol=np.finfo(dtype).eps)
 
 
-@every_estimator
+@pytest.mark.parametrize("Estimator", mostly_slow([TwoLayerClassifier, TwoLayerRegressor]))
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
+@pytest.mark.parametrize("early_stopping", mostly_slow([True, False]))
 def test_a_fit_needs_little_beside_large_x(Estimator, solver, early_stopping, tmp_path):
     n_samples, n_features = 150_000, 100
     large = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (n_samples, n_features))

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from slow import seeds
 
 from sk2layer.rows import seen_rows
 from sk2layer.rows.inputs import OneHot
 from sk2layer.rows.seen_rows import SAMPLE_SIZE, SeenRows
 
-every_seed = pytest.mark.parametrize("seed", range(5))
+every_seed = seeds(5)
 
 
 def stream(X, Y, batches, weight=None):

@@ -10,6 +10,7 @@ from networks import objective_on, start_of
 from scipy.optimize import minimize, rosen, rosen_der
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from slow import seeds
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
@@ -216,7 +217,7 @@ def test_lbfgs_stops_at_the_precision_of_the_arithmetic():
     assert "precision of float32" in result.message
 
 
-@pytest.mark.parametrize("seed", range(40))
+@seeds(40)
 @pytest.mark.parametrize("max_line_search", [20, 50, 500])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_lbfgs_ends_at_the_best_point_however_long_it_searches(max_line_search, seed):
@@ -228,7 +229,7 @@ def test_lbfgs_ends_at_the_best_point_however_long_it_searches(max_line_search, 
     assert model.loss_ == min([model.loss_, *model.loss_curve_])
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("scale", [1e20, 1e100, 1e-20])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -239,7 +240,7 @@ def test_lbfgs_ends_at_the_best_point_in_any_units(scale, activation, seed):
     assert model.loss_ == min([model.loss_, *model.loss_curve_])
 
 
-@pytest.mark.parametrize("seed", range(10))
+@seeds(10)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("name", ["lbfgs", "lm"])
 def test_convergence_is_claimed_where_the_gradient_vanishes(name, activation, seed):
@@ -256,7 +257,7 @@ def test_convergence_is_claimed_where_the_gradient_vanishes(name, activation, se
 
 @pytest.mark.parametrize("name", MINI_BATCH)
 @pytest.mark.parametrize("batch_size", ["auto", 5])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_steps_too_short_are_no_convergence(name, batch_size, seed):
     solver = SOLVERS[name](learning_rate=1e-7, batch_size=batch_size)
     result = solver.minimize(LeastSquares(), np.zeros(3), Run(max_iter=100, tol=1e-4, seed=seed))
