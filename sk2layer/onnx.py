@@ -294,7 +294,7 @@ def _noise_variance(graph: Graph, x: str, model: Any, dtype: Any) -> str:
     identity = np.eye(model.n_outputs_)
     z = graph.cast(_raw_prediction(graph, x, depends, dtype, identity), np.float64)
     variance = _variance(graph, x, posterior_of(depends), dtype, identity)
-    most = graph.constant(0.5 + np.sqrt(0.25 + MOST_DOUBT), np.float64)
+    most = graph.constant(np.exp(MOST_DOUBT), np.float64)
     above = graph("Sqrt", graph("Min", graph("Exp", variance), most))  # e^(V/2)
     return graph("Add", noise, graph("Mul", graph("Exp", z), above))
 

@@ -2,6 +2,7 @@
 
 # Longer than 300 lines: the parameters, attributes and methods of one estimator, most of it docstrings.
 
+import warnings
 from functools import partial
 from typing import Any, Self
 
@@ -14,12 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import Array
 from .estimator import noise_of_inputs
 from .estimator.base import BaseTwoLayer
-from .estimator.by_evidence import new_targets_of, noise_variance_of, posterior_of, raw_variance_of
-from .estimator.callback_support import with_callbacks
+from .estimator.by_evidence import new_targets_of, noise_variance_of, posterior_of
+from .estimator.callback_support import FRAMES_OF_FIT, with_callbacks
 from .estimator.data import where_the_rows_are
 from .estimator.fitted import all_or_nothing
 from .estimator.incremental import IncrementalTwoLayer, takes_batches
 from .estimator.mlp import to_mlp
+from .estimator.reach import noise_model_of, raw_variance_of
 from .estimator.targets import RealTargets
 from .evidence.new_targets import held_in, quantiles
 from .evidence.slopes import chained, link_deviations, raw_deviations
@@ -92,7 +94,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
     noise : {"constant", "inputs"}, default="constant"
         Whether the variance of Gaussian noise is one number, or depends on the inputs: then a second network, as
         large as the first, estimates it, if the leave-one-out density says that it is worth it. For fits by evidence in
-        memory, with the loss "squared_error".
+        memory, with the loss "squared_error"; intervals are Student's, the wider the less is known of the noise.
     loss : {"squared_error", "student_t", "poisson", "gamma"}, default="squared_error"
         Which noise the targets have: Gaussian of one variance; Student's t, in which outliers weigh little, with its
         scale and its degrees of freedom estimated; counts, or rates with their exposures for
@@ -307,10 +309,15 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
         if self.noise != "inputs":
             return self._fit(X, y, sample_weight, validation, init, y_std)
         self._check_parameters(X)
-        noise_of_inputs.check(self, X, y_std, validation, init)
-        mean, variance = noise_of_inputs.fit_in_turn(self, X, y, sample_weight)
-        self._take_over(mean)
-        self.noise_model_ = variance
+        noise_of_inputs.check(self, X, y_std, validation)
+        fits = noise_of_inputs.fit_in_turn(
+            self, X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init
+        )
+        self._take_over(fits.mean)
+        self._interrupted = self._interrupted or fits.interrupted
+        self.noise_model_ = fits.variance
+        for message in fits.said:
+            warnings.warn(message, stacklevel=1 + FRAMES_OF_FIT)
         return self
 
     @where_the_rows_are
@@ -382,7 +389,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, IncrementalTwoLayer):
             If `confidence_level` is not in (0, 1), or after a fit with a given penalty.
         """
         check_confidence_level(confidence_level)
-        if not self._fitted_loss().has_noise:
+        if not self._fitted_loss().has_noise or noise_model_of(self) is not None:
             levels = [0.5 - 0.5 * confidence_level, 0.5 + 0.5 * confidence_level]
             return self.predict_quantile(X, levels, include_noise=include_noise)
         y, std = self.predict(X, return_std=True, include_noise=include_noise)

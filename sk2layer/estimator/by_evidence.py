@@ -8,11 +8,11 @@ import numpy as np
 
 from .._typing import Array
 from ..evidence.new_targets import Averaged, Linked
-from ..evidence.uncertainty import FittedPosterior, Mixture
+from ..evidence.uncertainty import FittedPosterior, Mixture, students
 from .noise_of_inputs import Fits
 from .outcome import Outcome
 from .problem import Problem
-from .reach import loss_of, noise_model_of, raw_prediction_of
+from .reach import loss_of, noise_model_of, raw_prediction_of, raw_variance_of
 
 DEFAULT_ALPHA = 1.0
 """The penalty that alpha="auto" stands for with the solvers "gd", "sgd" and "adam", and with early stopping."""
@@ -113,20 +113,9 @@ def members_of(network: Any) -> Sequence[FittedPosterior]:
     return () if posterior is None else getattr(posterior, "members", (posterior,))
 
 
-def covariance_of(network: Any, X: Any) -> Array:
-    """Return the covariance of its raw predictions, shape (n_samples, n_outputs, n_outputs), or raise ValueError."""
-    covariance: Array = network._predictive_covariance(X)
-    return covariance
-
-
-def raw_variance_of(network: Any, X: Any) -> Array:
-    """Return the posterior variances of its raw predictions, shape (n_samples, n_outputs), or raise ValueError."""
-    return np.einsum("nkk->nk", covariance_of(network, X))
-
-
 def noise_variance_of(regressor: Any, X: Any) -> Array:
     """Return the variance of Gaussian noise at each row, of a shape that goes with (n_samples, n_outputs)."""
-    return Fits(regressor, noise_model_of(regressor)).noise_variance(X)
+    return Fits(regressor, noise_model_of(regressor)).noise_variance(X)[0]
 
 
 def new_targets_of(regressor: Any, X: Any, *, include_noise: bool) -> Averaged | Linked:
@@ -134,8 +123,10 @@ def new_targets_of(regressor: Any, X: Any, *, include_noise: bool) -> Averaged |
     Z, variance, loss = raw_prediction_of(regressor, X), raw_variance_of(regressor, X), loss_of(regressor)
     if include_noise and not loss.has_noise:
         return Averaged(loss, Z, variance)
-    variance = variance + noise_variance_of(regressor, X) if include_noise else variance
-    return Linked(loss, Z, np.sqrt(variance), max(posterior_of(regressor).degrees_of_freedom, 1.0))
+    none = np.zeros(1)
+    noise, deviation = Fits(regressor, noise_model_of(regressor)).noise_variance(X) if include_noise else (none, none)
+    known_by = max(posterior_of(regressor).degrees_of_freedom, 1.0)
+    return Linked(loss, Z, *students(variance, noise, deviation, known_by))
 
 
 def knows_deviations(regressor: Any) -> bool:

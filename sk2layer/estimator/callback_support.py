@@ -49,9 +49,9 @@ ATTRIBUTES = "_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"
 """What scikit-learn keeps of callbacks in an estimator."""
 
 
-def has_callbacks(estimator: Any) -> bool:
-    """Return whether a fit would tell callbacks of its iterations."""
-    return bool(getattr(estimator, "_skl_callbacks", ()))
+def saves_states(estimator: Any) -> bool:
+    """Return whether a callback of the estimator asks for states that a fit can go on from."""
+    return any(hasattr(callback, "on_state") for callback in getattr(estimator, "_skl_callbacks", ()))
 
 
 def without_callbacks(estimator: Any) -> Any:
@@ -184,7 +184,7 @@ class StartReporter:
 
 
 class CandidateTask(NamedTuple):
-    """The fit of one candidate of a search, as callbacks see it; to be sent to other processes.
+    """One of several fits, such as that of a candidate of a search, as callbacks see it; to be sent to other processes.
 
     Attributes
     ----------
@@ -212,7 +212,7 @@ class CandidateTask(NamedTuple):
 
 
 class SearchReporter:
-    """Tells the callbacks of a search how it comes along.
+    """Tells the callbacks of a search, or of another fit that is made of several, how it comes along.
 
     Parameters
     ----------
@@ -220,16 +220,18 @@ class SearchReporter:
     n_candidates : int
     X, y
         What was passed to `fit`.
+    name : str
+        What one of the fits is called.
     """
 
-    def __init__(self, search: Any, n_candidates: int, X: Any, y: Any) -> None:
+    def __init__(self, search: Any, n_candidates: int, X: Any, y: Any, name: str = "candidate") -> None:
         self.told = {"estimator": search, "X": X, "y": y}
         self.root, contexts = None, [None] * n_candidates
         if hasattr(search, "_init_callback_context"):
             self.root = search._init_callback_context(max_subtasks=n_candidates)
             self.root.call_on_fit_task_begin(**self.told)
             # All of them now: they must not change each other while they are sent to other processes.
-            contexts = [self.root.subcontext("candidate") for _ in range(n_candidates)]
+            contexts = [self.root.subcontext(name) for _ in range(n_candidates)]
         self.tasks = [CandidateTask(search, context) for context in contexts]
 
     def end(self) -> None:

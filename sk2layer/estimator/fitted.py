@@ -89,6 +89,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
     warm_start: bool
     _posterior: FittedPosterior | Mixture | None
     _noise: Array
+    _fit_state: FitState | None
 
     @abstractmethod
     def _remember_targets(self, targets: Targets) -> None:
@@ -103,6 +104,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
             delattr(self, name)
         of_the_fit = vars(without_callbacks(other)).keys() - other.get_params(deep=False).keys()
         self.__dict__.update({name: getattr(other, name) for name in of_the_fit})
+        self._fit_state = self._fit_state if self.warm_start else None
 
     def _as_of(self, context: Context, outcome: Outcome) -> Self:
         """Return a copy of the estimator, fitted with this outcome of an iteration, from which the fit can go on."""
@@ -133,7 +135,7 @@ class FittedTwoLayer(CallbackSupportMixin, Portable, metaclass=ABCMeta):
             self.validation_loss_curve_ = list(monitor.validation_loss_curve)
         self.solver_ = clone(solver) if solver is self.solver else solver  # the caller's own object may change
         self._activation = self.activation  # so may the parameter
-        self._fit_state: FitState | None = outcome.state if self.warm_start else None
+        self._fit_state = outcome.state if self.warm_start else None
         self._interrupted = outcome.interrupted  # a search has to know
         self._knows_errors = problem.network.loss.may_vanish  # of its targets, each its own
         self._stream: Stream | None = None

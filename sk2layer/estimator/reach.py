@@ -6,6 +6,8 @@ A model is one of our estimators, or a Pipeline that ends in a model. What a Pip
 
 from typing import Any
 
+import numpy as np
+
 
 def network_of(model: Any) -> Any:
     """Return the estimator that the model ends in."""
@@ -96,3 +98,13 @@ def is_ours(network: Any) -> bool:
 def will_be_by_evidence(network: Any) -> bool:
     """Return whether its parameters ask for a fit by evidence."""
     return bool(network._grouping())
+
+
+def covariance_of(network: Any, X: Any) -> Any:
+    """Return the covariance of its raw predictions, shape (n_samples, n_outputs, n_outputs), or raise ValueError."""
+    return network._predictive_covariance(X)
+
+
+def raw_variance_of(network: Any, X: Any) -> Any:
+    """Return the posterior variances of its raw predictions, shape (n_samples, n_outputs), or raise ValueError."""
+    return np.einsum("nkk->nk", covariance_of(network, X))

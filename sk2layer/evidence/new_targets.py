@@ -94,17 +94,18 @@ class Linked(NamedTuple):
     loss : Loss
         Whose link it is.
     Z, std : ndarrays of shape (n_samples, n_outputs)
-    degrees_of_freedom : float
+    degrees_of_freedom : float or ndarray of shape (n_samples, n_outputs)
     """
 
     loss: Any
     Z: Array
     std: Array
-    degrees_of_freedom: float
+    degrees_of_freedom: Any
 
     def rows(self, rows: slice) -> "Linked":
         """Return those of some rows."""
-        return self._replace(Z=self.Z[rows], std=self.std[rows])
+        known_by = np.broadcast_to(self.degrees_of_freedom, self.Z.shape)
+        return Linked(self.loss, self.Z[rows], self.std[rows], known_by[rows])
 
     def cdf(self, Y: Array) -> Array:
         """Return the probability of at most Y."""

@@ -126,6 +126,19 @@ def interval(mean: Array, std: Array, degrees_of_freedom: float, confidence_leve
     return np.stack([mean - half_width, mean + half_width], axis=-1)
 
 
+def students(variance: Array, noise: Any, deviation: Any, degrees_of_freedom: float) -> tuple[Array, Array]:
+    """Return scales and degrees of freedom of Student's distributions of targets.
+
+    The raw predictions have this variance, and the noise another one, which is itself uncertain by its deviation. What
+    results is a mixture of normal distributions; Student's of its variance M and its kurtosis has the degrees of
+    freedom 4 + 2 (M / deviation)^2, or fewer where `degrees_of_freedom` are by which the noise is known as a whole.
+    """
+    total = variance + noise
+    tiny = np.finfo(np.float64).tiny
+    degrees = 4.0 + 2.0 / np.maximum((deviation / np.maximum(total, tiny)) ** 2, tiny)
+    return np.sqrt(total * (1.0 - 2.0 / degrees)), np.minimum(degrees, degrees_of_freedom)
+
+
 def moderate(Z: Array, covariance: Array, *, shift_invariant: bool) -> Array:
     """Return the raw predictions whose probabilities are averages over the posterior.
 

@@ -5,8 +5,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..estimator.by_evidence import covariance_of, members_of
-from ..estimator.reach import constant_noise_of, knows_errors, loss_of, raw_prediction_of, rows_for_network
+from ..estimator.by_evidence import members_of
+from ..estimator.reach import (
+    constant_noise_of,
+    covariance_of,
+    knows_errors,
+    loss_of,
+    raw_prediction_of,
+    rows_for_network,
+)
 from ..evidence.bounds import bounded
 from .table import network_by_evidence
 

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from .._typing import Array
 from ..estimator.by_evidence import members_of
 from ..estimator.data import place_of
-from ..estimator.noise_of_inputs import mean_variance
+from ..estimator.noise_of_inputs import moments_of_variance, price
 from ..estimator.reach import noise_model_of, noise_of
 from ..evidence.leave_one_out import densities
 from ..model.activations import ACTIVATIONS
@@ -37,16 +37,16 @@ def leave_one_out(network: Any, X: Any, y: Any, sample_weight: Any, y_std: Any =
     log_density, weight : ndarray of shape (n_counted,)
         Samples of weight 0 are left out. The log density is NaN where a sample alone determines its own prediction.
         Of an average of starts it is that of their mixture. Where noise depends on the inputs it is less by what the
-        network of the noise, which has seen the sample, gains by that: one nat for each parameter it determines.
+        network of the noise, which has seen the sample, gains by that.
     """
     noise = noise_model_of(network)
     if noise is not None:
-        y_std = np.sqrt(mean_variance(noise, X)).reshape(np.shape(y))
+        y_std = np.sqrt(moments_of_variance(noise, X)[0]).reshape(np.shape(y))
     targets, table = place_of(X).training_data(network, X, y, sample_weight, None, again=True, y_std=y_std)
     each = [_log_densities(network, member, targets.loss, table) for member in members_of(network)]
     weight = np.ones(table.X.shape[0]) if table.weight is None else table.weight
-    price = 0.0 if noise is None else noise.effective_n_parameters_ / weight.sum()
-    return logsumexp(each, axis=0) - np.log(len(each)) - price, weight
+    too_high = 0.0 if noise is None else price(network, noise, weight.sum())
+    return logsumexp(each, axis=0) - np.log(len(each)) - too_high, weight
 
 
 def _log_densities(network: Any, member: Any, loss: Any, table: Table) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import expit, softmax
+from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn import datasets
 from sklearn.base import clone
@@ -15,7 +16,7 @@ from sklearn.model_selection import cross_val_score
 from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
-from sk2layer.evidence.uncertainty import moderate
+from sk2layer.evidence.uncertainty import moderate, students
 from sk2layer.model.network import Weights
 from sk2layer.solvers import LevenbergMarquardt
 
@@ -553,3 +554,25 @@ def test_the_posterior_is_of_the_weights_that_predict(fitted):
 def test_diabetes_needs_no_tuning(seed):
     X, y = datasets.load_diabetes(return_X_y=True)
     assert cross_val_score(TwoLayerRegressor(random_state=seed), X, y).mean() > 0.47
+
+
+@pytest.mark.parametrize("V", [0.0, 0.1, 0.5, 2.0])
+def test_students_distribution_has_the_tails_of_a_mixture(V):
+    variance, noise = np.array([[0.2]]), np.array([[0.7]])
+    scale, degrees = students(variance, noise, noise * np.sqrt(np.expm1(V)), 1e6)
+    if V == 0.0:
+        assert (scale**2 == variance + noise, degrees == 1e6) == (True, True)
+    else:
+        np.testing.assert_allclose(student.var(degrees, scale=scale), variance + noise, rtol=1e-12)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    drawn = np.sqrt(variance[0] + noise[0] * np.exp(np.sqrt(V) * nodes - 0.5 * V))  # deviations
+    for level in (0.8, 0.95, 0.99):
+        reach = scale[0, 0] * student.ppf(0.5 + 0.5 * level, degrees[0, 0])
+        covered = (weights @ (norm.cdf(reach / drawn) - norm.cdf(-reach / drawn))) / weights.sum()
+        assert covered == pytest.approx(level, abs=0.01 + 0.01 * V)
+    assert students(variance, noise, 10.0 * noise, 3.0)[1] == 3.0  # the noise as a whole is known by so many
+
+
+def test_students_distribution_without_any_variance_is_a_number():
+    scale, degrees = students(np.zeros((1, 1)), np.zeros(1), np.zeros(1), 5.0)
+    assert (scale == 0.0, degrees == 5.0) == (True, True)
