@@ -96,7 +96,15 @@ class Likelihood(Loss):
 
 
 class Distribution(Likelihood):
-    """A likelihood with a distribution function, from which intervals follow where there is no formula for them."""
+    """A likelihood with a distribution function, from which intervals follow where there is no formula for them.
+
+    Attributes
+    ----------
+    counts : bool
+        Whether targets are whole numbers.
+    """
+
+    counts = False
 
     @abstractmethod
     def cdf(self, Y: Array, Z: Array) -> Array:

@@ -76,7 +76,7 @@ class LogLink(Distribution):
 class Poisson(LogLink):
     """Counts, or rates, which may be fractions: half the Poisson deviance."""
 
-    name, power = "poisson", 1.0
+    name, power, counts = "poisson", 1.0, True
 
     def check(self, Y: Array, name: str) -> None:
         """Raise ValueError where a target is negative."""

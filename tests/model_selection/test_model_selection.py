@@ -420,7 +420,7 @@ def test_the_average_of_regressors_has_mean_and_variance_of_the_mixture(data):
 OTHERS = [{"loss": [loss]} for loss in ("student_t", "poisson", "gamma")] + [{"noise": ["inputs"]}]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("other", [*OTHERS, {"loss": ["squared_error", "student_t", "poisson", "gamma"]}], ids=str)
 def test_an_average_has_quantiles_and_deviations_with_every_noise(other, seed):
     """Counts from 1, which each loss knows."""
