@@ -9,6 +9,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.model.activations import ACTIVATIONS
@@ -130,7 +131,7 @@ every_noise = pytest.mark.parametrize(
 @every_type
 @pytest.mark.parametrize("matrix", [False, True])
 @pytest.mark.parametrize("include_noise", [True, False])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_deviations_under_every_noise(noise, dtype, tolerance, matrix, include_noise, seed):
     model, rows = fitted_with(noise, seed, matrix=matrix), np.vstack([X, 1.5 * X]).astype(dtype)
     exported = run(model, rows, {id(model): {"return_std": True, "include_noise": include_noise}})

@@ -9,6 +9,7 @@ from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from slow import seeds
 
 from sk2layer import TwoLayerClassifier, TwoLayerRegressor
 from sk2layer.displays import (
@@ -411,7 +412,7 @@ def test_partial_dependence_is_a_curve_with_a_band_or_a_map():
     assert [label.get_text() for label in towns.ax_.get_xticklabels()] == ["Bonn", "Ulm"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("loss", ["poisson", "gamma"])
 def test_bands_of_rates_and_amounts_are_above_zero(loss, seed):
     """Also where they are hardly known, of new targets and of means."""

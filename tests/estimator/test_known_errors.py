@@ -146,7 +146,7 @@ def test_what_is_no_deviation(std, rule):
         TwoLayerRegressor(**SMALL).fit(X, y, y_std=std)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("n", [1, 2, 3, 60])
 @pytest.mark.parametrize("std", [1e-200, 1e-12, 1e8, "one is huge", "one is zero"])
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import mean_gamma_deviance, mean_poisson_deviance, r2_score
 from sklearn.neural_network import MLPRegressor
-from slow import mostly_slow
+from slow import mostly_slow, seeds
 
 from sk2layer import TwoLayerRegressor
 from sk2layer.model_selection import EvidenceSearch
@@ -243,7 +243,7 @@ def test_outliers_do_not_bend_the_curve(alpha):
     assert errors["student_t"] < 0.5 * errors["squared_error"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_intervals_hold_all_rows_and_2_9_times_those_of_half_the_rows_the_good_ones(seed):
     X, y = outliers(seed, n=800)
     X_new, clean = outliers(100 + seed, share=0.0, n=2000)
@@ -377,7 +377,7 @@ def test_probabilities_of_quantiles(q):
         TwoLayerRegressor(**SMALL).fit(X, y).predict_quantile(X, q)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_what_is_as_improbable_as_can_be_has_quantiles(loss, seed):
     X, y, _ = data(OTHERS[seed] if loss == "squared_error" else loss, 60, seed)
@@ -388,7 +388,7 @@ def test_what_is_as_improbable_as_can_be_has_quantiles(loss, seed):
         assert (np.diff(found, axis=-1) >= 0.0).all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @every_loss
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -400,7 +400,7 @@ def test_few_rows_are_fitted_and_predicted(loss, n, seed):
     assert np.isfinite(model.log_marginal_likelihood_)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @of_logarithms
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_far_away_numbers_are_large_and_no_more(loss, dtype, seed):
@@ -413,7 +413,7 @@ def test_far_away_numbers_are_large_and_no_more(loss, dtype, seed):
         assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @every_loss
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_row_that_is_far_larger_than_all_others(loss, seed):
@@ -424,7 +424,7 @@ def test_a_row_that_is_far_larger_than_all_others(loss, seed):
     assert np.isfinite(model.predict_interval(X)).all()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_counts_beside_others_that_are_a_thousand_times_as_high(seed):
     X, y, _ = data("poisson", 60, seed)
@@ -432,7 +432,7 @@ def test_counts_beside_others_that_are_a_thousand_times_as_high(seed):
     assert np.isfinite(model.predict_interval(X)).all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize("height", [1e6, 1e12])
 def test_counts_may_be_huge(height, seed):
     X, _, means = data("poisson", 80, seed)

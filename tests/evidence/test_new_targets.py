@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import quad
+from slow import seeds
 
 from sk2layer.evidence.new_targets import Averaged, Linked, Mixed, log_density, quantiles
 from sk2layer.model.likelihoods import StudentT
@@ -95,7 +96,7 @@ def members(kinds, seed=0):
 
 
 @pytest.mark.parametrize("q", [1e-6, 0.025, 0.5, 0.975, 0.999999])
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 @pytest.mark.parametrize(
     "kinds",
     [

@@ -458,7 +458,7 @@ def test_an_average_of_two_outputs_and_of_what_a_file_has():
     assert search.fit(np.float32(X), np.float32(Y)).predict_quantile(np.float32(X), 0.5).dtype == np.float32
 
 
-@pytest.mark.parametrize("seed", range(3))
+@seeds(3)
 def test_the_density_left_out_is_what_is_reported_where_noise_depends_on_inputs(seed):
     rng = np.random.default_rng(seed)
     X = rng.uniform(size=(200, 1))
