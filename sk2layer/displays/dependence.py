@@ -139,7 +139,7 @@ class PartialDependenceBandDisplay(Display):
             self.band_ = ax.fill_between(position, low, high, **band)
         else:
             places = [str(value) for value in position]
-            ends = [list(self.average - low), list(high - self.average)]  # arrays of one element trouble Matplotlib 3.10
+            ends = [list(self.average - low), list(high - self.average)]  # no arrays: one element would trouble it
             how = {"fmt": "o", "label": label, **style}
             self.line_, _, (self.band_,) = ax.errorbar(places, self.average, ends, **how)
         ax.set(xlabel=self.feature_names[0], ylabel=self.label)
