@@ -171,7 +171,7 @@ class Mixed(NamedTuple):
         each = [member.quantile(q).astype(np.float64) for member in self.members]
         low, high = np.min(each, axis=0), np.max(each, axis=0)
         if self.counts:
-            return solved(self.cdf, q, low - 1.0, high, _whole_between, whole=True)
+            return solved(self.cdf, q, low - 1.0, high, self.members[0].likelihood.between, whole=True)
         found = solved(self.cdf, q, low, high, _between)
         whole = np.floor(found)  # where counts take part, a whole number may have it all
         return np.where(self.cdf(whole) >= q, whole, found)
@@ -188,11 +188,6 @@ def held_in(values: Array, dtype: Any) -> Array:
 def _between(low: Array, high: Array) -> Array:
     """Return what is in the middle, between numbers of very different size by their logarithms."""
     return np.asarray(np.sinh(0.5 * np.arcsinh(low) + 0.5 * np.arcsinh(high)))
-
-
-def _whole_between(low: Array, high: Array) -> Array:
-    """Return a whole number in the middle."""
-    return np.floor(low + 0.5 * (high - low))
 
 
 def solved(

@@ -69,5 +69,5 @@ def check_parameters(estimator: Any) -> None:
         Names the parameter, what it must be, and what it is. The error is a `TypeError` as well.
     """
     constraints = estimator._parameter_constraints
-    params = {name: getattr(estimator, name) for name in constraints}  # get_params reads signatures, for long
+    params = {name: getattr(estimator, name) for name in constraints}  # get_params inspects __init__ each time
     validate_parameter_constraints(constraints, params, type(estimator).__name__)

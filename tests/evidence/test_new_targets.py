@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.integrate import quad
 from slow import seeds
 
-from sk2layer.evidence.new_targets import Averaged, Linked, Mixed, log_density, quantiles
+from sk2layer.evidence.new_targets import Averaged, Linked, Mixed, log_density, quantiles, solved
 from sk2layer.model.likelihoods import StudentT
 from sk2layer.model.log_link import Gamma, Poisson
 from sk2layer.model.losses import HalfSquaredError
@@ -141,3 +141,17 @@ def test_a_mixture_of_what_is_known_and_what_is_not_has_quantiles():
         assert np.isfinite(found).all()
         assert (np.diff(found, axis=-1) >= 0.0).all()
         np.testing.assert_allclose(found[:, 0, 2], 2.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("q", [0.025, 0.3, 0.975])
+def test_smooth_probabilities_are_asked_for_less_than_half_as_often_as_by_halving(q):
+    asked = []
+
+    def cdf(Y):
+        asked.append(len(Y))
+        return stats.t(3.0).cdf(Y)
+
+    low, high = np.full((5, 1), -6.0), np.linspace(5.0, 9.0, 5)[:, np.newaxis]
+    found = solved(cdf, q, low, high, lambda low, high: 0.5 * (low + high))
+    np.testing.assert_allclose(found, stats.t(3.0).ppf(q), rtol=1e-6, atol=1e-6)
+    assert len(asked) < 0.5 * np.log2(12.0 / 1e-7)
